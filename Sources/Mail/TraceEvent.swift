@@ -1,0 +1,123 @@
+/// One line in the life of a message, as `figaro trace` tells it.
+package enum TraceEvent: Sendable, Hashable {
+    case accepted(Acceptance)
+    case attempted(Attempt)
+    case ended(End)
+
+    /// The message was committed and answered with 250.
+    package struct Acceptance: Sendable, Hashable {
+        package var message: MessageID
+        package var at: Timestamp
+        package var customer: String
+        package var client: IPAddress
+        package var helo: String
+        package var tls: String?
+        package var sender: ReversePath
+        package var recipients: [Address]
+        package var size: Int
+
+        package init(
+            message: MessageID, at: Timestamp, customer: String, client: IPAddress, helo: String, tls: String?,
+            sender: ReversePath, recipients: [Address], size: Int
+        ) {
+            self.message = message
+            self.at = at
+            self.customer = customer
+            self.client = client
+            self.helo = helo
+            self.tls = tls
+            self.sender = sender
+            self.recipients = recipients
+            self.size = size
+        }
+    }
+
+    /// One try to hand recipients of one message to one host from one source, and what followed from it.
+    package struct Attempt: Sendable, Hashable {
+        package var id: UInt64
+        package var message: MessageID
+        package var at: Timestamp
+        package var site: String
+        /// Name and address of the source; nil where it never came to choosing one (resolving failed).
+        package var source: String?
+        package var sourceAddress: IPAddress?
+        package var host: String?
+        package var hostAddress: IPAddress?
+        package var tls: String?
+        package var recipients: [Address]
+        package var phase: Phase
+        /// The receiver's words; nil where there were none (a timeout, a broken connection).
+        package var reply: Reply?
+        /// What happened where there is no reply: `connection timed out`.
+        package var trouble: String?
+        /// nil when the recipients were accepted.
+        package var cause: Cause?
+        /// The id of the rule that read the reply.
+        package var rule: String?
+        /// What is done next, and why: `another source`, `later`, `delivered`, `failed`.
+        package var decision: String
+        package var why: String
+        package var next: Timestamp?
+
+        package init(
+            id: UInt64, message: MessageID, at: Timestamp, site: String, source: String? = nil,
+            sourceAddress: IPAddress? = nil, host: String? = nil, hostAddress: IPAddress? = nil, tls: String? = nil,
+            recipients: [Address], phase: Phase, reply: Reply? = nil, trouble: String? = nil, cause: Cause? = nil,
+            rule: String? = nil, decision: String, why: String, next: Timestamp? = nil
+        ) {
+            self.id = id
+            self.message = message
+            self.at = at
+            self.site = site
+            self.source = source
+            self.sourceAddress = sourceAddress
+            self.host = host
+            self.hostAddress = hostAddress
+            self.tls = tls
+            self.recipients = recipients
+            self.phase = phase
+            self.reply = reply
+            self.trouble = trouble
+            self.cause = cause
+            self.rule = rule
+            self.decision = decision
+            self.why = why
+            self.next = next
+        }
+    }
+
+    /// Recipients reached one of their ends.
+    package struct End: Sendable, Hashable {
+        package var message: MessageID
+        package var at: Timestamp
+        package var recipients: [Address]
+        package var how: RecipientEnd
+        package var reason: String
+
+        package init(message: MessageID, at: Timestamp, recipients: [Address], how: RecipientEnd, reason: String) {
+            self.message = message
+            self.at = at
+            self.recipients = recipients
+            self.how = how
+            self.reason = reason
+        }
+    }
+
+    package var message: MessageID {
+        switch self {
+        case .accepted(let event): event.message
+        case .attempted(let event): event.message
+        case .ended(let event): event.message
+        }
+    }
+}
+
+/// How an accepted recipient ended; each ends exactly once.
+package enum RecipientEnd: UInt8, Sendable, Hashable {
+    case delivered, failed, expired
+}
+
+/// Takes events for the history. Must not block: it is called on event loops and on the commit thread.
+package protocol TraceSink: Sendable {
+    func record(_ events: [TraceEvent])
+}
