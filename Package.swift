@@ -35,7 +35,11 @@ let package = Package(
     ],
     targets: [
         .target(name: "Mail", dependencies: [nioCore], swiftSettings: settings),
+        .target(name: "SMTP", dependencies: ["Mail", nioCore, nioTLS, nioSSL], swiftSettings: settings),
         .testTarget(name: "MailTests", dependencies: ["Mail", nioCore], swiftSettings: settings),
+        .testTarget(
+            name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL],
+            swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -1,0 +1,73 @@
+import Mail
+
+/// From the banner to the first transaction.
+extension ClientMachine {
+    mutating func receivedBanner(_ code: UInt16, _ reply: () -> Reply) -> ClientAction {
+        guard code < 300 else { return refused(code, reply) }
+        state = .ehlo
+        return .ehlo
+    }
+
+    mutating func receivedHello(_ code: UInt16, more: Bool, _ reply: () -> Reply) -> ClientAction {
+        if state == .ehlo, tls == nil, [500, 502, 504].contains(code) {
+            // RFC 5321 section 3.2: a host that does not know EHLO is tried with HELO.
+            state = .helo
+            return .helo
+        }
+        guard code < 300 else { return refused(code, reply) }
+        guard !more else { return violated("more than the reply to EHLO") }
+        features = state == .ehlo ? HostFeatures(ehlo: reply()) : HostFeatures()
+        guard tls == nil, secrecy != .never else { return open() }
+        if features.startTLS {
+            state = .startTLS
+            return .startTLS
+        }
+        guard secrecy == .always else { return open() }
+        state = .startTLS
+        return fail(.trouble(.tls, "STARTTLS is not offered"), quit: true)
+    }
+
+    mutating func receivedStartTLS(_ code: UInt16, more: Bool, _ reply: () -> Reply) -> ClientAction {
+        switch code {
+        case 200..<300:
+            // What follows the 220 in the clear is not the host's, but that of somebody in between, who hopes that it
+            // will be read as if it came over TLS (RFC 3207 section 4.2 wants all earlier knowledge dropped).
+            guard !more else { return violated("text in the clear after the answer to STARTTLS") }
+            state = .handshake
+            return .handshake
+        case 300..<400:
+            return violated("\(code) to STARTTLS")
+        default:
+            guard secrecy == .ifOffered, code != 421 else { return refused(code, reply) }
+            return open()
+        }
+    }
+
+    mutating func tlsEstablished(_ version: String) -> ClientAction {
+        guard case .handshake = state else { return .wait }
+        tls = version
+        features = HostFeatures()
+        state = .ehlo
+        return .ehlo
+    }
+
+    mutating func tlsFailed(_ text: String) -> ClientAction {
+        broke(.tls, text)
+    }
+
+    mutating func fail(_ answer: Answer, quit: Bool) -> ClientAction {
+        let phase = phase
+        state = quit ? .quitting(report: false) : .gone
+        return .failed(PhaseAnswer(phase: phase, answer: answer), quit: quit)
+    }
+
+    private mutating func open() -> ClientAction {
+        state = .idle
+        return .opened
+    }
+
+    private mutating func refused(_ code: UInt16, _ reply: () -> Reply) -> ClientAction {
+        guard code >= 400 else { return violated("\(code) where 2xx, 4xx or 5xx was due") }
+        return fail(.reply(reply()), quit: code != 421)
+    }
+}

@@ -1,0 +1,168 @@
+import Mail
+
+/// The client's side of one SMTP connection, without I/O: each method is an event and returns what to do.
+///
+/// banner → EHLO (HELO for hosts that do not know it) → STARTTLS where wanted, EHLO again → transactions, one at a
+/// time, with RSET after those that were refused → QUIT. 421 ends the session wherever it comes (RFC 5321 section 3.8).
+struct ClientMachine: ~Copyable {
+    /// What is asked of TLS.
+    enum Secrecy {
+        case never, ifOffered, always
+    }
+
+    /// What an envelope asks of a host.
+    struct Needs: Equatable {
+        var recipients: Int
+        var size: Int
+        var utf8: Bool
+        /// An address holds control characters: it could smuggle commands.
+        var unsafe = false
+    }
+
+    /// What a deadline is for.
+    enum Wait: Equatable {
+        case banner, ehlo, mail, rcpt, data, block, dot, parting
+    }
+
+    enum State: Equatable {
+        case connecting, banner, ehlo, helo, startTLS, handshake
+        case idle
+        /// The reply to this is awaited; in a pipelined transaction the rest has been written already.
+        case mail, rcpt(Int), data
+        /// Content is being written; the final dot is not out.
+        case content
+        /// Every octet is out, the final dot too: whoever goes away now leaves doubt.
+        case dot
+        /// The reply to an empty message to nobody is awaited.
+        case loneDot
+        case reset
+        /// QUIT was said; `report` is whether the delegate still waits for word.
+        case quitting(report: Bool)
+        case gone
+    }
+
+    let secrecy: Secrecy
+    var state = State.connecting
+    var features = HostFeatures()
+    /// TLS version, once there is one.
+    var tls: String?
+    var transaction = TransactionProgress()
+    private var closing = false
+
+    init(secrecy: Secrecy) {
+        self.secrecy = secrecy
+    }
+
+    /// Nil while nothing is awaited.
+    var waiting: Wait? {
+        switch state {
+        case .connecting, .idle, .gone: nil
+        case .banner: .banner
+        case .ehlo, .helo, .startTLS, .handshake: .ehlo
+        case .mail: .mail
+        case .rcpt: .rcpt
+        case .data: .data
+        case .content: .block
+        case .dot, .loneDot: .dot
+        case .reset, .quitting: .parting
+        }
+    }
+
+    mutating func connected() -> ClientAction {
+        guard case .connecting = state else { return .wait }
+        state = .banner
+        return .wait
+    }
+
+    /// A whole reply came.
+    ///
+    /// - Parameters:
+    ///   - more: further octets came with it, which is nonsense where no command was sent that they could answer.
+    ///   - reply: makes the reply in words; called only when they are needed.
+    mutating func received(_ code: UInt16, more: Bool = false, _ reply: () -> Reply) -> ClientAction {
+        switch state {
+        case .banner: return receivedBanner(code, reply)
+        case .ehlo, .helo: return receivedHello(code, more: more, reply)
+        case .startTLS: return receivedStartTLS(code, more: more, reply)
+        case .connecting, .handshake: return violated("a reply where none was asked for")
+        case .mail, .rcpt, .data, .content, .dot, .loneDot, .reset:
+            return receivedInTransaction(code, more: more, reply)
+        case .idle:
+            state = .gone
+            return .closed
+        case .quitting(let report):
+            state = .gone
+            return report ? .closed : .drop
+        case .gone: return .wait
+        }
+    }
+
+    /// What came is not SMTP.
+    mutating func violated(_ text: String) -> ClientAction { broke(.nonsense, text) }
+
+    /// The connection is gone.
+    mutating func lost(_ text: String) -> ClientAction {
+        broke(isNegotiatingTLS ? .tls : .connection, text)
+    }
+
+    /// What was awaited did not come in time.
+    mutating func timedOut() -> ClientAction {
+        broke(isNegotiatingTLS ? .tls : .timeout, state == .content ? "content not taken in time" : "no answer in time")
+    }
+
+    /// A host that goes away or falls silent here may well take mail in the clear.
+    private var isNegotiatingTLS: Bool { state == .startTLS || state == .handshake }
+
+    /// The session is not needed any more. During a transaction it ends after it.
+    mutating func close() -> ClientAction {
+        closing = true
+        switch state {
+        case .idle:
+            state = .quitting(report: true)
+            return .quit
+        case .connecting, .banner, .ehlo, .helo, .startTLS, .handshake:
+            return fail(.trouble(.local, "closed by ourselves"), quit: false)
+        case .mail, .rcpt, .data, .content, .dot, .loneDot, .reset, .quitting, .gone:
+            return .wait
+        }
+    }
+
+    /// Ends a transaction whose session can take another.
+    mutating func finish(_ answers: [PhaseAnswer]) -> ClientAction {
+        state = closing ? .quitting(report: false) : .idle
+        return .finished(answers, then: closing ? .quit : .stay)
+    }
+
+    /// Ends a session and whatever it was doing.
+    mutating func broke(_ trouble: Answer.Trouble, _ text: String) -> ClientAction {
+        switch state {
+        case .connecting, .banner, .ehlo, .helo, .startTLS, .handshake:
+            return fail(.trouble(trouble, text), quit: false)
+        case .idle, .quitting(report: true):
+            state = .gone
+            return .closed
+        case .mail, .rcpt, .data, .content, .dot, .loneDot, .reset:
+            return breakOff(.trouble(trouble, text))
+        case .quitting(report: false):
+            state = .gone
+            return .drop
+        case .gone:
+            return .wait
+        }
+    }
+
+    /// The phase that an answer of now belongs to.
+    var phase: Phase {
+        switch state {
+        case .connecting: .connect
+        case .banner: .banner
+        case .ehlo, .helo: .ehlo
+        case .startTLS, .handshake: .starttls
+        case .rcpt: .rcpt
+        // Before the final dot is out nothing can have been delivered.
+        case .data, .content: .data
+        case .dot, .loneDot, .reset: .dot
+        case .idle, .mail, .quitting, .gone: .mail
+        }
+    }
+}

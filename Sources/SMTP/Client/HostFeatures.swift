@@ -1,0 +1,35 @@
+import Mail
+
+/// What a host offered in its EHLO reply (RFC 5321 section 4.1.1.1), as far as sending depends on it. Enhanced status
+/// codes are read wherever they stand, offered or not.
+struct HostFeatures: Sendable, Equatable {
+    /// RFC 2920.
+    var pipelining = false
+    /// RFC 6152.
+    var eightBit = false
+    /// RFC 6531.
+    var utf8 = false
+    /// RFC 3207.
+    var startTLS = false
+    /// RFC 1870: nil where not offered, 0 where offered without a limit.
+    var size: Int?
+
+    init() {}
+
+    init(ehlo reply: Reply) {
+        // The first line is the host's greeting.
+        for line in reply.text.utf8.split(separator: 10, omittingEmptySubsequences: false).dropFirst() {
+            let words = line.split(separator: 32)
+            guard let keyword = words.first else { continue }
+            switch String(keyword)?.uppercased() {
+            case "PIPELINING": pipelining = true
+            case "8BITMIME": eightBit = true
+            case "SMTPUTF8": utf8 = true
+            case "STARTTLS": startTLS = true
+            // A limit beyond what an Int holds is none.
+            case "SIZE": size = words.count > 1 ? String(words[1]).flatMap { Int($0) }.map { max($0, 0) } ?? 0 : 0
+            default: break
+            }
+        }
+    }
+}

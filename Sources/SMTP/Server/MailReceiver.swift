@@ -1,0 +1,52 @@
+package import NIOCore
+
+/// What a session hands its mail to; used on the session's event loop only.
+package protocol MailReceiver: AnyObject {
+    /// Why no mail may come in right now; nil when it may. Asked at every MAIL and DATA.
+    func admission() -> ServerReply?
+
+    /// Content begins. What is to stand before the client's own octets is written to `content`.
+    ///
+    /// - Parameter drained: to be called when a saturated sink can take more.
+    func begin(
+        _ envelope: Envelope, _ facts: ServerSessionFacts, content: inout ByteBuffer, drained: @escaping () -> Void
+    ) -> any MessageSink
+
+    /// The session was refused something or broke a rule, for a log that is kept short.
+    func refused(_ reply: ServerReply)
+}
+
+/// Takes the content of one message; used on the session's event loop only.
+package protocol MessageSink: AnyObject {
+    /// More octets were appended to `content`; the sink may take them away.
+    ///
+    /// - Returns: why the message cannot be taken; the sink has then forgotten it and hears no more of it.
+    func received(_ content: inout ByteBuffer) -> ServerReply?
+
+    /// The client should not be read from for now.
+    var isSaturated: Bool { get }
+
+    /// The final dot has come. `answer` is called once, on the event loop, when the message is safe or refused; the
+    /// session may be gone by then.
+    func end(
+        _ content: inout ByteBuffer, eightBit: Bool, answer: @escaping (ServerMachine.Verdict) -> Void)
+
+    /// The message will not be finished.
+    func abandon()
+}
+
+/// What a session knows of its client when content begins.
+package struct ServerSessionFacts: Sendable {
+    /// What the client called itself.
+    package let hello: String
+    /// It said EHLO.
+    package let extended: Bool
+    /// TLS version; nil in the clear.
+    package let tls: String?
+
+    package init(hello: String, extended: Bool, tls: String?) {
+        self.hello = hello
+        self.extended = extended
+        self.tls = tls
+    }
+}

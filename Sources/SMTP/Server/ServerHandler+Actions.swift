@@ -1,0 +1,185 @@
+import Mail
+import NIOCore
+import NIOSSL
+
+extension ServerHandler {
+    func run(_ action: ServerMachine.Action, _ context: ChannelHandlerContext) {
+        switch action {
+        case .nothing: return
+        case .greet: append(settings.greeting)
+        case .hello(let extended):
+            append(!extended ? settings.helo : machine.isEncrypted ? settings.ehloEncrypted : settings.ehloInClear)
+        case .reply(let reply): append(reply)
+        case .upgrade(let reply): upgrade(reply, context)
+        case .receive(let envelope): receive(envelope, context)
+        case .commit: commit(context)
+        case .queued(let id, let last):
+            output.writeStaticString("250 2.0.0 Ok: queued as ")
+            output.writeString(id.description)
+            output.writeStaticString("\r\n")
+            if let last { close(last, context) }
+        case .close(let reply, let also):
+            append(reply)
+            close(also, context, atOnce: reply == .bye)
+        }
+    }
+
+    private func append(_ reply: ServerReply) {
+        output.writeStaticString(reply.line)
+        if reply.code >= 500 { receiver.refused(reply) }
+    }
+
+    private func append(_ reply: ByteBuffer) {
+        output.writeImmutableBuffer(reply)
+    }
+
+    private func receive(_ envelope: Envelope, _ context: ChannelHandlerContext) {
+        append(.goAhead)
+        // Most mail fits; a declared size saves growing step by step.
+        let expected = min(envelope.declaredSize ?? 6 << 10, 64 << 10)
+        content = context.channel.allocator.buffer(capacity: expected + 1_024)
+        decoder = ContentDecoder(lineLimit: settings.lineLength)
+        refusal = nil
+        let facts = ServerSessionFacts(
+            hello: machine.hello?.name ?? "", extended: machine.hello?.extended ?? false, tls: tlsVersion)
+        sink = receiver.begin(envelope, facts, content: &content) { [weak self] in
+            guard let self, let context = self.context else { return }
+            self.resumeReading(context)
+        }
+        contentStart = .now()
+        extendContentDeadline()
+    }
+
+    private func commit(_ context: ChannelHandlerContext) {
+        guard let sink else { return }
+        self.sink = nil
+        // Taken out first: the answer may come at once, and the next message with it.
+        var whole = content
+        content = ByteBuffer()
+        sink.end(&whole, eightBit: decoder.eightBit) { [weak self] verdict in
+            self?.answered(verdict)
+        }
+    }
+
+    private func answered(_ verdict: ServerMachine.Verdict) {
+        guard let context, machine.phase == .committing else { return }
+        extendCommandDeadline()
+        run(machine.committed(verdict), context)
+        process(context)
+        if !isReading { writeReplies(context) }
+        if inputClosed, machine.phase != .committing { return context.close(promise: nil) }
+        resumeReading(context)
+    }
+
+    /// STARTTLS: what the client sent in the clear behind it could have been put there by anybody on the way, and would
+    /// be obeyed as if it had come encrypted (RFC 3207 section 6; CVE-2011-0411).
+    private func upgrade(_ reply: ServerReply, _ context: ChannelHandlerContext) {
+        guard input.readableBytes == 0 else { return run(machine.violated(.notInClear), context) }
+        guard let certificates else { return run(machine.violated(.storeFailed), context) }
+        append(reply)
+        writeReplies(context)
+        do {
+            let handler = certificates.makeHandler()
+            try context.pipeline.syncOperations.addHandler(handler, position: .before(self))
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    func writeReplies(_ context: ChannelHandlerContext) {
+        guard output.readableBytes > 0 else { return }
+        context.writeAndFlush(wrapOutboundOut(output), promise: nil)
+        // Written to the socket by now as a rule, and then this buffer is ours alone again.
+        output.clear()
+    }
+
+    // MARK: ending
+
+    /// Says the last words and closes so that the client can read them: a socket closed with unread octets would be
+    /// reset, and the reply lost on its way.
+    ///
+    /// - Parameter atOnce: the client asked for it and has nothing left to send.
+    private func close(_ last: ServerReply?, _ context: ChannelHandlerContext, atOnce: Bool = false) {
+        if let last { append(last) }
+        writeReplies(context)
+        sink?.abandon()
+        sink = nil
+        input = ByteBuffer()
+        content = ByteBuffer()
+        guard !inputClosed, !atOnce else { return context.close(promise: nil) }
+        isLingering = true
+        deadline = .now() + settings.timeouts.linger
+        schedule(context)
+        context.close(mode: .output, promise: nil)
+        resumeReading(context)
+    }
+
+    /// Octets after our last words: 1 MiB of them is patience enough.
+    func drain(_ octets: Int, _ context: ChannelHandlerContext) {
+        lingered += octets
+        if lingered > 1 << 20 { context.close(promise: nil) }
+    }
+
+    // MARK: reading
+
+    func mayRead(_ context: ChannelHandlerContext) -> Bool {
+        if isLingering { return true }
+        guard context.channel.isWritable, sink?.isSaturated != true else { return false }
+        return input.readableBytes < Self.heldLimit
+    }
+
+    func resumeReading(_ context: ChannelHandlerContext) {
+        guard heldRead, mayRead(context) else { return }
+        heldRead = false
+        if machine.phase == .content { contentResumed() }
+        context.read()
+    }
+
+    // MARK: deadlines
+
+    func extendCommandDeadline() {
+        guard !isLingering else { return }
+        deadline = .now() + settings.timeouts.command
+    }
+
+    func extendContentDeadline() {
+        let now = NIODeadline.now()
+        deadline = settings.timeouts.contentDeadline(start: contentStart, lastRead: now, octets: decoder.octets)
+    }
+
+    /// The time in which we did not read is not the client's.
+    private func contentResumed() {
+        let now = NIODeadline.now()
+        if heldSince < now { contentStart = min(now, contentStart + (now - heldSince)) }
+        extendContentDeadline()
+    }
+
+    /// One timer for the whole session: when it fires it looks whether the deadline has moved. Moving a deadline costs
+    /// one store that way; a timer for each command would cost more than the command.
+    func schedule(_ context: ChannelHandlerContext) {
+        timer?.cancel()
+        let loop = context.eventLoop.assumeIsolated()
+        timer = loop.scheduleTask(deadline: nextCheck()) { [weak self] in self?.fired() }
+    }
+
+    private func nextCheck() -> NIODeadline {
+        let now = NIODeadline.now()
+        return min(max(deadline, now + .milliseconds(1)), now + settings.timeouts.lookInterval)
+    }
+
+    private func fired() {
+        guard let context else { return }
+        timer = nil
+        if isLingering, deadline <= .now() { return context.close(promise: nil) }
+        if deadline <= .now(), machine.phase == .opening || machine.phase == .handshake {
+            // There is no way yet to say a word to a client that does not shake hands.
+            forget()
+            return context.close(promise: nil)
+        }
+        // Nobody can be late whom we do not read from.
+        if deadline <= .now(), !heldRead || !context.channel.isWritable {
+            run(machine.timedOut(), context)
+        }
+        if timer == nil { schedule(context) }
+    }
+}

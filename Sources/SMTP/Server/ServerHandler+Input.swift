@@ -1,0 +1,150 @@
+import Mail
+import NIOCore
+import NIOSSL
+
+extension ServerHandler {
+    /// Looks at what has come in until nothing more can be done with it.
+    func process(_ context: ChannelHandlerContext) {
+        guard !isProcessing else { return }
+        isProcessing = true
+        defer { isProcessing = false }
+        let before = input.readableBytes
+        var goesOn = true
+        while goesOn, input.readableBytes > 0 {
+            switch machine.phase {
+            case .commands: goesOn = context.channel.isWritable && takeLine(context)
+            case .content: goesOn = takeContent(context)
+            case .opening:
+                // Who talks before the greeting is not heard (RFC 5321 section 4.3.1).
+                input = ByteBuffer()
+            case .committing, .handshake: goesOn = false
+            case .closed:
+                drain(input.readableBytes, context)
+                input = ByteBuffer()
+            }
+        }
+        keepRest(before)
+    }
+
+    /// Lets go of the channel's own read buffer: it is used again only when nobody else holds it.
+    private func keepRest(_ before: Int) {
+        if input.readableBytes == 0 {
+            input = ByteBuffer()
+        } else if input.readableBytes < before || input.readerIndex > 0 {
+            input = ByteBuffer(buffer: input)
+        }
+    }
+
+    /// - Returns: whether there was a whole line, so that there may be another.
+    private func takeLine(_ context: ChannelHandlerContext) -> Bool {
+        switch input.withUnsafeReadableBytes({ LineFraming.next($0) }) {
+        case .line(let length):
+            let action = command(length)
+            input.moveReaderIndex(forwardBy: length + 2)
+            extendCommandDeadline()
+            run(action, context)
+            return true
+        case .incomplete:
+            shortenLongLine()
+            return false
+        case .bareCR: run(machine.violated(.bareCR), context)
+        case .bareLF: run(machine.violated(.bareLF), context)
+        }
+        return true
+    }
+
+    private func command(_ length: Int) -> ServerMachine.Action {
+        if isInLongLine || length > Self.commandLineLimit - 2 {
+            isInLongLine = false
+            return machine.receivedLongLine()
+        }
+        do throws(CommandFault) {
+            let command = try parse(length)
+            return machine.received(command, admission: receiver.admission())
+        } catch {
+            return machine.received(error)
+        }
+    }
+
+    private func parse(_ length: Int) throws(CommandFault) -> Command {
+        let result = input.withUnsafeReadableBytes { bytes -> Result<Command, CommandFault> in
+            do throws(CommandFault) {
+                return .success(try CommandParser.parse(UnsafeRawBufferPointer(rebasing: bytes[..<length])))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// Of a line without end only its last octet is kept: it may be the CR of its CRLF.
+    private func shortenLongLine() {
+        guard input.readableBytes > Self.commandLineLimit else { return }
+        isInLongLine = true
+        input.moveReaderIndex(forwardBy: input.readableBytes - 1)
+    }
+
+    /// - Returns: whether to go on with what is left.
+    private func takeContent(_ context: ChannelHandlerContext) -> Bool {
+        let step = decoder.decode(&input, into: &content)
+        extendContentDeadline()
+        switch step {
+        case .more:
+            check()
+            offer()
+            guard decoder.octets <= swallowLimit else {
+                run(machine.violated(refusal ?? .tooLarge), context)
+                return true
+            }
+            return false
+        case .end:
+            check()
+            offer()
+            // While a commit is under way it is not the client that is waited for.
+            deadline = .distantFuture
+            run(machine.contentEnded(refusal: refusal), context)
+            if machine.phase == .commands { extendCommandDeadline() }
+        case .bareCR: run(machine.violated(.bareCR), context)
+        case .bareLF: run(machine.violated(.bareLF), context)
+        }
+        return true
+    }
+
+    /// How much content is read to its end only to refuse it: as much again as we would take, and 1 MiB for clients
+    /// that do not know our limit.
+    private var swallowLimit: Int {
+        let (double, overflow) = settings.messageSize.multipliedReportingOverflow(by: 2)
+        return overflow ? .max : max(double, 1 << 20)
+    }
+
+    private func check() {
+        guard refusal == nil else { return }
+        if decoder.octets > settings.messageSize {
+            refuse(.tooLarge)
+        } else if decoder.hasNUL {
+            refuse(.containsNUL)
+        } else if decoder.hasLongLine {
+            refuse(.longLine)
+        }
+    }
+
+    private func offer() {
+        guard refusal == nil, let sink else { return }
+        var taken = content
+        content = ByteBuffer()
+        let refusal = sink.received(&taken)
+        content = taken
+        guard let refusal else { return }
+        self.sink = nil
+        refuse(refusal)
+    }
+
+    /// The rest of the content is read, since only after it the client listens, and thrown away.
+    private func refuse(_ reply: ServerReply) {
+        refusal = reply
+        decoder.discards = true
+        sink?.abandon()
+        sink = nil
+        content = ByteBuffer()
+    }
+}

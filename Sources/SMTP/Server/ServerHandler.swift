@@ -1,0 +1,182 @@
+import Mail
+package import NIOCore
+import NIOSSL
+import NIOTLS
+
+/// Carries out what ``ServerMachine`` decides, in one handler: octets come in, lines and content are cut out of them
+/// where they lie, and all replies to one read leave in one write (RFC 2920 section 3.2).
+///
+/// No task, no thread hop and no allocation per line. Decisions are the machine's; content is the sink's.
+package final class ServerHandler: ChannelDuplexHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    /// Octets of a command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512 and more for each extension;
+    /// beyond this there is no command.
+    static let commandLineLimit = 2_048
+    /// Octets that are kept unread while we cannot look at them (a commit is under way, the client does not read).
+    static let heldLimit = 64 << 10
+
+    let settings: ServerSettings
+    let receiver: any MailReceiver
+    let certificates: CertificateHolder?
+    var machine: ServerMachine
+    var context: ChannelHandlerContext?
+
+    /// Octets that came in and were not looked at.
+    var input = ByteBuffer()
+    /// Replies not yet written.
+    var output = ByteBuffer()
+    /// Content of the message that is coming in.
+    var content = ByteBuffer()
+    var decoder: ContentDecoder
+    var sink: (any MessageSink)?
+    /// Why the message that is coming in will be refused at its end.
+    var refusal: ServerReply?
+
+    /// The end of a line above the limit is being looked for.
+    var isInLongLine = false
+    /// Octets come in right now: replies wait for the end of the read.
+    var isReading = false
+    var isProcessing = false
+    /// The channel asked to read and was not let.
+    var heldRead = false
+    var heldSince = NIODeadline.distantFuture
+    /// Nothing is read any more but to let the client see our last words.
+    var isLingering = false
+    var lingered = 0
+    var inputClosed = false
+    var tlsVersion: String?
+
+    var deadline = NIODeadline.distantFuture
+    var contentStart = NIODeadline.distantFuture
+    var timer: Scheduled<Void>?
+
+    /// - Parameter certificates: needed where the listener has TLS.
+    package init(
+        settings: ServerSettings, policy: ServerMachine.Policy, receiver: any MailReceiver,
+        certificates: CertificateHolder?
+    ) {
+        self.settings = settings
+        self.receiver = receiver
+        self.certificates = certificates
+        machine = ServerMachine(policy: policy, offersTLS: settings.mode == .starttls)
+        decoder = ContentDecoder(lineLimit: settings.lineLength)
+    }
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { opened(context) }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        forget()
+        self.context = nil
+    }
+
+    package func channelActive(context: ChannelHandlerContext) {
+        opened(context)
+        context.fireChannelActive()
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        forget()
+        context.fireChannelInactive()
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        isReading = true
+        guard machine.phase != .closed else { return drain(bytes.readableBytes, context) }
+        if input.readableBytes == 0 { input = bytes } else { input.writeBuffer(&bytes) }
+        process(context)
+    }
+
+    package func channelReadComplete(context: ChannelHandlerContext) {
+        isReading = false
+        writeReplies(context)
+        context.fireChannelReadComplete()
+    }
+
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            process(context)
+            if !isReading { writeReplies(context) }
+        }
+        resumeReading(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    package func read(context: ChannelHandlerContext) {
+        if mayRead(context) { return context.read() }
+        if !heldRead { heldSince = .now() }
+        heldRead = true
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A broken handshake or connection: there is nobody to talk to.
+        forget()
+        context.close(promise: nil)
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case TLSUserEvent.handshakeCompleted: encrypted(context)
+        case ChannelEvent.inputClosed:
+            inputClosed = true
+            guard machine.phase != .committing else { return }
+            writeReplies(context)
+            context.close(promise: nil)
+        case let event as ServerEvent:
+            run(event == .shutDown ? machine.shutDown() : machine.cutOff(), context)
+            if !isReading { writeReplies(context) }
+        default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    private func opened(_ context: ChannelHandlerContext) {
+        guard machine.phase == .opening, timer == nil else { return }
+        extendCommandDeadline()
+        schedule(context)
+        guard settings.mode != .implicit else { return }
+        run(machine.opened(encrypted: false), context)
+        writeReplies(context)
+    }
+
+    private func encrypted(_ context: ChannelHandlerContext) {
+        let handler = try? context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self)
+        tlsVersion = handler?.tlsVersion.map(Self.name) ?? "TLS"
+        extendCommandDeadline()
+        run(machine.phase == .opening ? machine.opened(encrypted: true) : machine.encrypted(), context)
+        writeReplies(context)
+    }
+
+    private static func name(_ version: TLSVersion) -> String {
+        switch version {
+        case .tlsv1: "TLSv1"
+        case .tlsv11: "TLSv1.1"
+        case .tlsv12: "TLSv1.2"
+        case .tlsv13: "TLSv1.3"
+        }
+    }
+
+    /// The session is over, whoever ended it.
+    func forget() {
+        machine.disconnected()
+        sink?.abandon()
+        sink = nil
+        timer?.cancel()
+        timer = nil
+        input = ByteBuffer()
+        content = ByteBuffer()
+    }
+}
+
+/// What the server tells its sessions, as a user event of their channels.
+package enum ServerEvent: Sendable, Hashable {
+    /// Finish the message you are in, then end.
+    case shutDown
+    /// End.
+    case cutOff
+}

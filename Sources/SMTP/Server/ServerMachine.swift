@@ -1,0 +1,251 @@
+package import Mail
+
+/// The server's side of one SMTP session: events go in, what to do comes out. It does no I/O and reads no clock.
+package struct ServerMachine: Sendable {
+    /// What this session may do.
+    package struct Policy: Sendable {
+        /// The client is a customer; everyone else may only write to our postmaster.
+        package var mayRelay: Bool
+        /// Who gets mail for `<postmaster>`.
+        package var postmaster: Address?
+        package var recipients: Int
+        package var errors: Int
+        /// Octets.
+        package var messageSize: Int
+
+        package init(
+            mayRelay: Bool, postmaster: Address?, recipients: Int, errors: Int, messageSize: Int
+        ) {
+            self.mayRelay = mayRelay
+            self.postmaster = postmaster
+            self.recipients = recipients
+            self.errors = errors
+            self.messageSize = messageSize
+        }
+    }
+
+    package enum Phase: Hashable, Sendable {
+        /// Nothing has been said; with TLS from the start, its handshake is not over.
+        case opening
+        case commands
+        /// Between 354 and the final dot.
+        case content
+        /// Between the final dot and our answer to it.
+        case committing
+        /// Between our 220 to STARTTLS and the end of the handshake.
+        case handshake
+        case closed
+    }
+
+    package enum Action: Hashable, Sendable {
+        case nothing
+        case greet
+        /// The list of extensions after EHLO, our name alone after HELO.
+        case hello(extended: Bool)
+        case reply(ServerReply)
+        /// Reply, then begin the handshake; what else has come in the clear is not looked at.
+        case upgrade(ServerReply)
+        /// Reply 354 and take content for this envelope.
+        case receive(Envelope)
+        /// Hand the content over for this envelope; ``ServerMachine/committed(_:)`` comes later.
+        case commit(Envelope)
+        /// Say that the message was queued, and, when we are going down, 421 after it.
+        case queued(MessageID, thenClose: ServerReply?)
+        /// Reply, and close; with `also` a second reply after the first.
+        case close(ServerReply, also: ServerReply? = nil)
+    }
+
+    /// What came of handing content over.
+    package enum Verdict: Hashable, Sendable {
+        case queued(MessageID)
+        case refused(ServerReply)
+    }
+
+    package private(set) var phase = Phase.opening
+    /// What the client called itself; nil before EHLO and HELO.
+    package private(set) var hello: (name: String, extended: Bool)?
+    package private(set) var isEncrypted = false
+    private let policy: Policy
+    private let offersTLS: Bool
+    private var envelope: Envelope?
+    private var errors = 0
+    /// Commands that move no mail since the last message: NOOP, RSET, HELP, VRFY, EHLO.
+    private var idleCommands = 0
+    private var closing = false
+
+    /// Postfix allows 100 such commands as well; nobody needs them.
+    private static let idleLimit = 100
+
+    /// - Parameter offersTLS: STARTTLS is offered in the clear.
+    package init(policy: Policy, offersTLS: Bool) {
+        self.policy = policy
+        self.offersTLS = offersTLS
+    }
+
+    /// The connection stands, and TLS too when it was to be there from the start.
+    package mutating func opened(encrypted: Bool) -> Action {
+        guard phase == .opening else { return .nothing }
+        isEncrypted = encrypted
+        guard !closing else { return end(.shuttingDown) }
+        phase = .commands
+        return .greet
+    }
+
+    /// - Parameter admission: why no mail may come in right now; nil when it may.
+    package mutating func received(_ command: Command, admission: @autoclosure () -> ServerReply?) -> Action {
+        guard phase == .commands else { return .nothing }
+        switch command {
+        case .mail(let command): return mail(command, admission)
+        case .rcpt(let path): return recipient(path)
+        case .data: return data(admission)
+        case .hello(let name, let extended):
+            hello = (name, extended)
+            envelope = nil
+            return idle(.hello(extended: extended))
+        case .rset:
+            envelope = nil
+            return idle(.reply(.ok))
+        case .noop: return idle(.reply(.ok))
+        case .help: return idle(.reply(.help))
+        case .vrfy: return idle(.reply(.cannotVerify))
+        case .quit: return end(.bye)
+        case .startTLS: return startTLS()
+        }
+    }
+
+    /// A line that is no command.
+    package mutating func received(_ fault: CommandFault) -> Action {
+        phase == .commands ? refuse(ServerReply(fault)) : .nothing
+    }
+
+    /// A line above the limit.
+    package mutating func receivedLongLine() -> Action {
+        phase == .commands ? refuse(.lineTooLong) : .nothing
+    }
+
+    /// A bare CR or LF, or octets after STARTTLS: nothing that follows may be interpreted.
+    package mutating func violated(_ reply: ServerReply) -> Action { end(reply) }
+
+    /// The handshake after STARTTLS is over: everything said in the clear is forgotten (RFC 3207 section 4.2).
+    package mutating func encrypted() -> Action {
+        guard phase == .handshake else { return .nothing }
+        isEncrypted = true
+        hello = nil
+        envelope = nil
+        guard !closing else { return end(.shuttingDown) }
+        phase = .commands
+        return .nothing
+    }
+
+    /// The final dot has come.
+    ///
+    /// - Parameter refusal: why the content cannot be taken.
+    package mutating func contentEnded(refusal: ServerReply?) -> Action {
+        guard phase == .content, let envelope else { return .nothing }
+        self.envelope = nil
+        phase = .committing
+        if let refusal { return committed(.refused(refusal)) }
+        return .commit(envelope)
+    }
+
+    package mutating func committed(_ verdict: Verdict) -> Action {
+        guard phase == .committing else { return .nothing }
+        phase = closing ? .closed : .commands
+        switch verdict {
+        case .queued(let id):
+            idleCommands = 0
+            return .queued(id, thenClose: closing ? .shuttingDown : nil)
+        case .refused(let reply):
+            return closing ? .close(reply, also: .shuttingDown) : refuse(reply)
+        }
+    }
+
+    /// The client let a deadline pass.
+    package mutating func timedOut() -> Action {
+        end(phase == .content ? .tooSlow : .timeout)
+    }
+
+    /// We are going down: who is between messages is told at once, who is inside one may finish it.
+    package mutating func shutDown() -> Action {
+        closing = true
+        return phase == .commands ? end(.shuttingDown) : .nothing
+    }
+
+    /// Nobody is waited for any longer.
+    package mutating func cutOff() -> Action { end(.shuttingDown) }
+
+    /// The connection is gone.
+    package mutating func disconnected() { phase = .closed }
+
+    private mutating func mail(_ command: MailCommand, _ admission: () -> ServerReply?) -> Action {
+        guard hello != nil else { return refuse(.helloFirst) }
+        guard envelope == nil else { return refuse(.badSequence) }
+        guard command.smtpUTF8 || !command.nonASCII else { return refuse(.needsSMTPUTF8) }
+        guard (command.size ?? 0) <= policy.messageSize else { return refuse(.tooLarge) }
+        if let refusal = admission() { return refuse(refusal) }
+        envelope = Envelope(command)
+        return .reply(.senderOk)
+    }
+
+    private mutating func recipient(_ path: ForwardPath) -> Action {
+        guard let smtpUTF8 = envelope?.smtpUTF8 else { return refuse(hello == nil ? .helloFirst : .badSequence) }
+        switch path {
+        case .postmaster:
+            guard let postmaster = policy.postmaster else { return refuse(.noPostmaster) }
+            return add(postmaster, nonASCII: false)
+        case .address(let address, let nonASCII):
+            guard policy.mayRelay else { return refuse(.relayDenied) }
+            guard smtpUTF8 || !nonASCII else { return refuse(.needsSMTPUTF8) }
+            return add(address, nonASCII: nonASCII)
+        }
+    }
+
+    private mutating func add(_ recipient: Address, nonASCII: Bool) -> Action {
+        // A repeated recipient gets one copy and a friendly answer.
+        if envelope?.contains(recipient) == true { return .reply(.recipientOk) }
+        guard (envelope?.recipients.count ?? 0) < policy.recipients else { return .reply(.tooManyRecipients) }
+        envelope?.add(recipient, nonASCII: nonASCII)
+        return .reply(.recipientOk)
+    }
+
+    private mutating func data(_ admission: () -> ServerReply?) -> Action {
+        guard let envelope else { return refuse(hello == nil ? .helloFirst : .badSequence) }
+        guard !envelope.recipients.isEmpty else { return refuse(.noRecipients) }
+        if let refusal = admission() {
+            self.envelope = nil
+            return refuse(refusal)
+        }
+        phase = .content
+        return .receive(envelope)
+    }
+
+    private mutating func startTLS() -> Action {
+        guard offersTLS else { return refuse(.notImplemented) }
+        guard !isEncrypted, envelope == nil else { return refuse(.badSequence) }
+        phase = .handshake
+        return .upgrade(.readyForTLS)
+    }
+
+    private mutating func idle(_ action: Action) -> Action {
+        idleCommands += 1
+        guard idleCommands > Self.idleLimit else { return action }
+        errors += 1
+        return errors > policy.errors ? end(.tooManyErrors) : action
+    }
+
+    /// Refusals that are the client's fault count, and one of them is the last.
+    private mutating func refuse(_ reply: ServerReply) -> Action {
+        let code = reply.code
+        if code == 421 { return end(reply) }
+        guard code >= 500 else { return .reply(reply) }
+        errors += 1
+        return errors > policy.errors ? end(.tooManyErrors) : .reply(reply)
+    }
+
+    private mutating func end(_ reply: ServerReply) -> Action {
+        guard phase != .closed else { return .nothing }
+        phase = .closed
+        envelope = nil
+        return .close(reply)
+    }
+}

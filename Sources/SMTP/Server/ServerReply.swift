@@ -1,0 +1,96 @@
+/// A reply of ours, whole and constant: writing one is a copy of a few octets.
+package struct ServerReply: Hashable, Sendable {
+    /// Code, enhanced status (RFC 2034 section 4), text and CRLF.
+    package let line: StaticString
+
+    package init(_ line: StaticString) {
+        self.line = line
+    }
+
+    /// 200 to 599.
+    package var code: Int {
+        line.withUTF8Buffer { $0.prefix(3).reduce(0) { $0 * 10 + Int($1 & 15) } }
+    }
+
+    /// Without its CRLF.
+    package var text: String {
+        line.withUTF8Buffer { String(decoding: $0.dropLast(2), as: UTF8.self) }
+    }
+
+    package static func == (left: ServerReply, right: ServerReply) -> Bool {
+        left.line.withUTF8Buffer { left in right.line.withUTF8Buffer { left.elementsEqual($0) } }
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        line.withUTF8Buffer { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+}
+
+extension ServerReply {
+    package static var ok: ServerReply { ServerReply("250 2.0.0 Ok\r\n") }
+    package static var senderOk: ServerReply { ServerReply("250 2.1.0 Ok\r\n") }
+    package static var recipientOk: ServerReply { ServerReply("250 2.1.5 Ok\r\n") }
+    package static var goAhead: ServerReply { ServerReply("354 End data with <CR><LF>.<CR><LF>\r\n") }
+    package static var bye: ServerReply { ServerReply("221 2.0.0 Bye\r\n") }
+    package static var cannotVerify: ServerReply { ServerReply("252 2.1.5 Send some mail, it may arrive\r\n") }
+    package static var help: ServerReply {
+        ServerReply("214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS QUIT\r\n")
+    }
+    package static var readyForTLS: ServerReply { ServerReply("220 2.0.0 Ready to start TLS\r\n") }
+
+    // Commands that cannot be obeyed.
+    package static var unknown: ServerReply { ServerReply("500 5.5.2 Command not recognized\r\n") }
+    package static var lineTooLong: ServerReply { ServerReply("500 5.5.2 Line too long\r\n") }
+    package static var arguments: ServerReply { ServerReply("501 5.5.4 Syntax error in arguments\r\n") }
+    package static var badSender: ServerReply { ServerReply("501 5.1.7 Bad sender address syntax\r\n") }
+    package static var badRecipient: ServerReply { ServerReply("501 5.1.3 Bad recipient address syntax\r\n") }
+    package static var pathTooLong: ServerReply { ServerReply("501 5.1.3 Address too long\r\n") }
+    package static var notImplemented: ServerReply { ServerReply("502 5.5.1 Command not implemented\r\n") }
+    package static var badSequence: ServerReply { ServerReply("503 5.5.1 Bad sequence of commands\r\n") }
+    package static var helloFirst: ServerReply { ServerReply("503 5.5.1 Send EHLO or HELO first\r\n") }
+    package static var noRecipients: ServerReply { ServerReply("554 5.5.1 No valid recipients\r\n") }
+    package static var unknownParameter: ServerReply { ServerReply("555 5.5.4 Parameter not recognized\r\n") }
+    package static var needsSMTPUTF8: ServerReply { ServerReply("553 5.6.7 Address needs SMTPUTF8\r\n") }
+
+    // Refusals by policy.
+    package static var relayDenied: ServerReply { ServerReply("550 5.7.1 Relay access denied\r\n") }
+    package static var noPostmaster: ServerReply { ServerReply("550 5.1.1 No such mailbox here\r\n") }
+    package static var tooManyRecipients: ServerReply { ServerReply("452 4.5.3 Too many recipients\r\n") }
+    package static var tooLarge: ServerReply { ServerReply("552 5.3.4 Message too large\r\n") }
+    package static var headerTooLarge: ServerReply { ServerReply("552 5.3.4 Message header too large\r\n") }
+    package static var tooManyHops: ServerReply { ServerReply("554 5.4.6 Too many hops, this is a loop\r\n") }
+    package static var longLine: ServerReply { ServerReply("554 5.6.0 A line of the message is too long\r\n") }
+    package static var containsNUL: ServerReply { ServerReply("554 5.6.0 Message contains a NUL octet\r\n") }
+
+    // Our own state.
+    package static var busy: ServerReply { ServerReply("451 4.3.2 Busy, try again later\r\n") }
+    package static var diskShort: ServerReply { ServerReply("452 4.3.1 Short of disk space, try again later\r\n") }
+    package static var storeFailed: ServerReply { ServerReply("451 4.3.0 Cannot store mail, try again later\r\n") }
+
+    // Replies after which the session ends.
+    package static var bareCR: ServerReply { ServerReply("554 5.5.2 Bare carriage return received\r\n") }
+    package static var bareLF: ServerReply { ServerReply("554 5.5.2 Bare line feed received\r\n") }
+    package static var notInClear: ServerReply { ServerReply("554 5.5.1 Nothing may follow STARTTLS\r\n") }
+    package static var tooManyErrors: ServerReply { ServerReply("421 4.7.0 Too many errors\r\n") }
+    package static var timeout: ServerReply { ServerReply("421 4.4.2 Timeout\r\n") }
+    package static var tooSlow: ServerReply { ServerReply("421 4.4.2 Data came too slowly\r\n") }
+    package static var shuttingDown: ServerReply { ServerReply("421 4.3.2 Shutting down\r\n") }
+    package static var tooManyConnections: ServerReply { ServerReply("421 4.3.2 Too many connections\r\n") }
+    package static var tooManyFromClient: ServerReply {
+        ServerReply("421 4.7.0 Too many connections from your address\r\n")
+    }
+}
+
+extension ServerReply {
+    package init(_ fault: CommandFault) {
+        switch fault {
+        case .unknown: self = .unknown
+        case .notImplemented: self = .notImplemented
+        case .arguments: self = .arguments
+        case .unknownParameter: self = .unknownParameter
+        case .sender: self = .badSender
+        case .recipient: self = .badRecipient
+        case .pathTooLong: self = .pathTooLong
+        }
+    }
+}
