@@ -36,6 +36,7 @@ let package = Package(
     targets: [
         .target(name: "Mail", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "SMTP", dependencies: ["Mail", nioCore, nioTLS, nioSSL], swiftSettings: settings),
+        .target(name: "Queue", dependencies: ["Mail", nioCore, logging, deque, heap], swiftSettings: settings),
         .testTarget(name: "MailTests", dependencies: ["Mail", nioCore], swiftSettings: settings),
         .testTarget(
             name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL],

@@ -1,0 +1,221 @@
+import Logging
+import Mail
+import NIOCore
+
+/// The commit thread: takes everything that waits, writes it in one transaction, and only then tells.
+///
+/// 1. Wait for a message, or for the time by which settlements or moves must be written.
+/// 2. Turn settlements of fresh messages into deletions and filings, those of filed works into row changes.
+/// 3. Write the batch: one transaction, one fsync.
+/// 4. Answer the commits, record the trace, hand the new works to Delivery.
+///
+/// When the write fails, all its messages are refused, and nothing is accepted until the store was opened anew, has
+/// recovered from its log, and has written what was left of the batch.
+final class Committer {
+    private let store: any QueueStore
+    private let contents: any ContentFiles
+    private let trace: any TraceSink
+    private let time: any TimeSource
+    private let log: Logger
+    private let configuration: MailQueue.Configuration
+    private let inbox: Inbox
+    private let shared: MailQueue.Shared
+
+    private var fresh = FreshMessages()
+    private var bounds: IDBounds
+    private var carried: Cycle?
+    private var stateDue = NIODeadline.uptimeNanoseconds(0)
+
+    init(_ parts: MailQueue.Parts, bounds: IDBounds) {
+        store = parts.store
+        contents = parts.contents
+        trace = parts.trace
+        time = parts.time
+        log = parts.logger
+        configuration = parts.configuration
+        inbox = parts.inbox
+        shared = parts.shared
+        self.bounds = bounds
+    }
+
+    func run() {
+        while true {
+            let taken = inbox.take(wake: nextAging())
+            var cycle = carried ?? Cycle(at: time.now())
+            carried = nil
+            fill(&cycle, with: taken)
+            if !cycle.batch.isEmpty { write(cycle) }
+            if taken.last, !fresh.hasMarked || carried != nil { return }
+        }
+    }
+
+    /// When the oldest fresh message is to be filed, or what is marked already.
+    private func nextAging() -> NIODeadline {
+        if fresh.hasMarked { return .now() + configuration.moveWithin.amount }
+        guard let oldest = fresh.oldest else { return .distantFuture }
+        let left = oldest + configuration.fileAfter - time.now()
+        // In steps, so that messages of one moment are filed in one transaction.
+        return .now() + max(left, configuration.moveWithin).amount
+    }
+
+    // MARK: Putting a batch together
+
+    private func fill(_ cycle: inout Cycle, with taken: Inbox.Taken) {
+        let now = time.now()
+        cycle.batch.at = now
+        cycle.take(agenda: taken)
+        for pending in taken.accepted { add(pending, to: &cycle, now: now) }
+        for settlement in taken.settlements {
+            if fresh.settle(settlement, into: &cycle) { continue }
+            cycle.batch.settled.append(settlement)
+            if !settlement.stillHandedOut {
+                let position = settlement.remaining.map {
+                    Position(due: $0.progress.due, message: settlement.key.message)
+                }
+                cycle.releases.append(Cycle.Release(key: settlement.key, position: position))
+            }
+        }
+        fresh.age(to: Timestamp(milliseconds: now.milliseconds - configuration.fileAfter.milliseconds))
+        let claimed = fresh.file(into: &cycle)
+        if !claimed.isEmpty { shared.claim(claimed) }
+        setBounds(&cycle)
+    }
+
+    private func add(_ pending: Inbox.Pending, to cycle: inout Cycle, now: Timestamp) {
+        let accepted = pending.accepted
+        let works = Work.byDomain(accepted, due: accepted.message.arrived)
+        cycle.pending.append(pending)
+        cycle.batch.accepted.append(StoredMessage(message: accepted.message, recipients: accepted.recipients))
+        cycle.arrivals.append(contentsOf: works)
+        fresh.add(accepted.message, works: works, now: now)
+        // An upload that took longer than the floor lags behind.
+        if accepted.message.id < bounds.floor { fresh.mark(accepted.message.id) }
+        bounds.saw(accepted.message.id)
+    }
+
+    /// The floor moves once a second, in a transaction that is written anyway.
+    private func setBounds(_ cycle: inout Cycle) {
+        guard bounds.needsCeiling || (NIODeadline.now() >= stateDue && !cycle.batch.isEmpty) else { return }
+        stateDue = .now() + .seconds(1)
+        cycle.batch.state = bounds.advance(lowestFresh: fresh.lowest)
+    }
+
+    // MARK: Writing
+
+    private func write(_ cycle: Cycle) {
+        do {
+            let result = try store.write(cycle.batch)
+            finish(cycle, result)
+        } catch {
+            fail(cycle, error)
+        }
+    }
+
+    private func finish(_ cycle: Cycle, _ result: StoreResult) {
+        for pending in cycle.pending { pending.then(.committed) }
+        if !cycle.pending.isEmpty { trace.record(cycle.pending.map { .accepted($0.accepted.trace) }) }
+        if !cycle.arrivals.isEmpty { giveBack(shared.dispatcher?.arrived(cycle.arrivals) ?? cycle.arrivals) }
+        settled(cycle, result)
+        let files = cycle.files + result.files
+        if !files.isEmpty { contents.remove(files) }
+        for key in cycle.incomplete + result.incomplete {
+            log.error(
+                "settlement left recipients out, they are kept",
+                metadata: ["message": "\(key.message)", "domain": "\(key.domain)"])
+        }
+    }
+
+    /// Files what Delivery has no room for, so that it is handed out again when asked for.
+    private func giveBack(_ works: [Work]) {
+        let filed = fresh.giveBack(works)
+        guard !filed.isEmpty else { return }
+        let releases = filed.map {
+            Cycle.Release(key: $0.key, position: Position(due: $0.progress.due, message: $0.message.id))
+        }
+        shared.release(releases, inbox: inbox)
+        inbox.bringForward(filed.map { AgendaEntry(domain: $0.domain, due: $0.progress.due) })
+    }
+
+    private func settled(_ cycle: Cycle, _ result: StoreResult) {
+        if !cycle.releases.isEmpty { shared.release(cycle.releases, inbox: inbox) }
+        guard !result.expired.isEmpty else { return }
+        shared.release(result.expired.map { Cycle.Release(key: $0.key, position: nil) }, inbox: inbox)
+        trace.record(
+            result.expired.compactMap { expired in
+                expired.ended.first.map {
+                    .ended(
+                        TraceEvent.End(
+                            message: expired.key.message, at: $0.at, recipients: expired.ended.map(\.recipient),
+                            how: $0.how, reason: $0.reason))
+                }
+            })
+    }
+
+    // MARK: Failing
+
+    private func fail(_ cycle: Cycle, _ error: any Error) {
+        let failure = error as? StoreFailure ?? StoreFailure(.failed, "\(error)")
+        inbox.setBroken(failure.kind == .diskFull ? .diskShort : .broken)
+        log.critical("store failed, nothing is accepted until it has recovered", metadata: ["error": "\(failure)"])
+        var cycle = cycle
+        shared.release(cycle.arrivals.map { Cycle.Release(key: $0.key, position: nil) }, inbox: inbox)
+        for pending in cycle.withdrawAccepted() { refuse(pending, failure) }
+        let waiting = inbox.takeRefused()
+        for pending in waiting { refuse(pending, failure) }
+        contents.remove(waiting.compactMap(\.accepted.message.fileName))
+        var pause = TimeAmount.milliseconds(100)
+        while !recover(&cycle) {
+            // At a shutdown one more try is enough: what is in the log is read at the next start.
+            if inbox.isClosing {
+                carried = cycle
+                return
+            }
+            inbox.sleep(pause)
+            pause = min(pause * 2, configuration.recoveryPause.amount)
+        }
+        inbox.setBroken(nil)
+        log.notice("store has recovered")
+    }
+
+    private func refuse(_ pending: Inbox.Pending, _ failure: StoreFailure) {
+        fresh.drop(pending.accepted.message.id)
+        pending.then(.refused("store failed: \(failure)"))
+    }
+
+    /// Trusts nothing that was open: closes, reads the log again, takes back the refused, writes what is left.
+    private func recover(_ cycle: inout Cycle) -> Bool {
+        do {
+            try store.recover()
+            finish(cycle, try store.write(cycle.batch))
+            return true
+        } catch {
+            log.critical("store does not recover", metadata: ["error": "\(error)"])
+            return false
+        }
+    }
+}
+
+extension Work {
+    /// One for each recipient domain, in order of first appearance.
+    static func byDomain(_ accepted: Accepted, due: Timestamp) -> [Work] {
+        let recipients = accepted.recipients
+        let progress = Progress(due: due)
+        if let first = recipients.first, recipients.allSatisfy({ $0.domain == first.domain }) {
+            return [Work(message: accepted.message, domain: first.domain, recipients: recipients, progress: progress)]
+        }
+        var places: [String: Int] = [:]
+        var works: [Work] = []
+        for recipient in recipients {
+            if let place = places[recipient.domain] {
+                works[place].recipients.append(recipient)
+            } else {
+                places[recipient.domain] = works.count
+                works.append(
+                    Work(
+                        message: accepted.message, domain: recipient.domain, recipients: [recipient], progress: progress
+                    ))
+            }
+        }
+        return works
+    }
+}

@@ -1,0 +1,50 @@
+import Mail
+
+/// One turn of the commit thread: what its transaction writes, and what follows when that is durable.
+struct Cycle {
+    var batch: StoreBatch
+    var pending: [Inbox.Pending] = []
+    /// Works of the accepted messages, in order of arrival.
+    var arrivals: [Work] = []
+    var releases: [Release] = []
+    /// Works whose settlement left recipients out.
+    var incomplete: [WorkKey] = []
+    /// Content files that nothing names once this is written.
+    var files: [String] = []
+
+    /// A filed work that is no longer with Delivery.
+    struct Release {
+        var key: WorkKey
+        /// Where its row stands; nil when it has ended.
+        var position: Position?
+    }
+
+    init(at now: Timestamp) {
+        batch = StoreBatch(at: now)
+    }
+
+    /// Takes the refused messages out; the rest is to be written after recovery.
+    mutating func withdrawAccepted() -> [Inbox.Pending] {
+        let ids = Set(batch.accepted.map(\.message.id))
+        batch.undone.append(contentsOf: ids)
+        files.append(contentsOf: batch.accepted.compactMap(\.message.fileName))
+        batch.accepted.removeAll()
+        batch.filed.removeAll { ids.contains($0.key.message) }
+        arrivals.removeAll()
+        defer { pending.removeAll() }
+        return pending
+    }
+
+    /// In this order: a move knows more than the sweep did, and what is brought forward was missed by a move.
+    mutating func take(agenda taken: Inbox.Taken) {
+        for entry in taken.swept { batch.agenda.append(.bringForward(domain: entry.domain, due: entry.due)) }
+        for (domain, move) in taken.moves {
+            if let next = move.handedOut {
+                batch.agenda.append(.handedOut(domain: domain, next: next == .distantFuture ? nil : next))
+            }
+            if let until = move.until { batch.agenda.append(.postponed(domain: domain, until: until)) }
+        }
+        for (domain, due) in taken.forward { batch.agenda.append(.bringForward(domain: domain, due: due)) }
+        for (key, at) in taken.expired { batch.expired.append(Expiration(key: key, at: at)) }
+    }
+}

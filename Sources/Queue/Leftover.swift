@@ -1,0 +1,55 @@
+package import Mail
+
+/// What is left of a work after a settlement.
+///
+/// The recipients on record decide, not the settlement: one that it neither ends nor carries on is kept and tried
+/// again, and one that had ended before does not end a second time.
+package struct Leftover: Sendable {
+    package var recipients: [Address]
+    package var progress: Progress
+    /// Some of them were named neither as ended nor as remaining.
+    package var incomplete: Bool
+
+    /// How long a recipient rests that a settlement forgot: long enough that a fault in the planner makes no storm.
+    private static let rest = Timestamp.Span.minutes(5)
+
+    /// nil when every recipient on record has ended.
+    package init?(of recipients: [Address], progress: Progress, after settlement: Settlement, now: Timestamp) {
+        let ended = settlement.ended
+        var left = recipients
+        if ended.count > 16 {
+            let names = Set(ended.map(\.recipient))
+            left.removeAll { names.contains($0) }
+        } else if !ended.isEmpty {
+            left.removeAll { address in ended.contains { $0.recipient == address } }
+        }
+        guard !left.isEmpty else { return nil }
+        self.recipients = left
+        if let remaining = settlement.remaining {
+            self.progress = remaining.progress
+            self.incomplete = remaining.recipients.count < left.count
+        } else {
+            self.progress = progress
+            self.progress.due = now + Self.rest
+            self.incomplete = true
+        }
+    }
+}
+
+extension Settlement {
+    /// The ends that the sender must be told of, of recipients that are on record.
+    package func failures(among recipients: [Address]) -> [FailedRecipient] {
+        guard ended.contains(where: { $0.how != .delivered }) else { return [] }
+        return ended.filter { $0.how != .delivered && recipients.contains($0.recipient) }
+            .map { FailedRecipient(message: key.message, ended: $0) }
+    }
+}
+
+extension Expiration {
+    /// The ends of the recipients on record, with the words that the last receiver had for them.
+    package func ends(of recipients: [Address], progress: Progress) -> [Settlement.Ended] {
+        let last = progress.lastRefusal.map { "; last refusal: \($0)" } ?? "; no attempt was answered"
+        let reason = "not delivered before its deadline, \(progress.rounds) rounds\(last)"
+        return recipients.map { Settlement.Ended(recipient: $0, how: .expired, reason: reason, at: at) }
+    }
+}

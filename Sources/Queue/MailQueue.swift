@@ -1,0 +1,187 @@
+package import Logging
+package import Mail
+import NIOCore
+import Synchronization
+
+/// Everything that was accepted and has not ended: commits it, hands it out when due, and keeps it until it ends.
+///
+/// Two threads of its own do the work, so that no event loop ever waits for a disk: the commit thread (``Committer``)
+/// is the only one that writes, the reader thread (``Reader``) pages due work, names due domains, and enforces
+/// deadlines. A work is either fresh (``FreshMessages``, in memory, its message's row in the store) or filed (rows of
+/// its own in the store); a filed one is either with Delivery (``Ledger``) or waits for its due time.
+package final class MailQueue: Sendable {
+    private let parts: Parts
+    private let requests = Requests()
+    private let threads = Mutex(Threads())
+
+    package init(
+        store: any QueueStore, contents: any ContentFiles, trace: any TraceSink, time: any TimeSource = SystemTime(),
+        logger: Logger, configuration: Configuration = Configuration()
+    ) {
+        parts = Parts(
+            store: store, contents: contents, trace: trace, time: time, logger: logger, configuration: configuration)
+    }
+
+    struct Parts: Sendable {
+        let store: any QueueStore
+        let contents: any ContentFiles
+        let trace: any TraceSink
+        let time: any TimeSource
+        let logger: Logger
+        let configuration: Configuration
+        let inbox: Inbox
+        let shared = Shared()
+
+        init(
+            store: any QueueStore, contents: any ContentFiles, trace: any TraceSink, time: any TimeSource,
+            logger: Logger, configuration: Configuration
+        ) {
+            self.store = store
+            self.contents = contents
+            self.trace = trace
+            self.time = time
+            self.logger = logger
+            self.configuration = configuration
+            inbox = Inbox(configuration: configuration)
+        }
+    }
+
+    private struct Threads {
+        var highest: MessageID?
+        var running: [OwnThread] = []
+    }
+
+    /// The highest id that was ever committed, or above it: where ``MessageID/Generator`` goes on. Valid after
+    /// ``start()``.
+    package var highestID: MessageID? { threads.withLock { $0.highest } }
+
+    /// Names who takes the work; called once, before ``start()``.
+    package func attach(_ dispatcher: any Dispatcher) {
+        parts.shared.attach(dispatcher)
+    }
+
+    /// Opens the store, files what a crash left fresh, and starts the two threads. Blocks; throws ``StoreFailure`` when
+    /// the store is unusable.
+    package func start() throws {
+        let state = try Recovery(parts).run()
+        let committing = try OwnThread(name: "figaro-commit") { [parts] in
+            Committer(parts, bounds: IDBounds(state)).run()
+        }
+        let reading = try OwnThread(name: "figaro-read") { [parts, requests] in
+            Reader(parts, requests: requests).run()
+        }
+        threads.withLock { threads in
+            threads.highest = state.ceiling
+            threads.running = [reading, committing]
+        }
+    }
+
+    /// Refuses new mail, writes what waits, and ends the threads. Blocks until it is done. What is settled after it is
+    /// lost, so Delivery stops first.
+    package func stop() {
+        parts.inbox.close()
+        requests.close()
+        let running = threads.withLock { threads in
+            defer { threads.running = [] }
+            return threads.running
+        }
+        guard !running.isEmpty else { return }
+        for thread in running { thread.join() }
+        do {
+            try parts.store.close()
+        } catch {
+            parts.logger.error("store not closed cleanly", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Whether new mail may come in; cheap enough for every MAIL command.
+    package func admission() -> Admission { parts.inbox.admission() }
+
+    /// Makes a message durable. The content file of a refused one is removed.
+    ///
+    /// - Parameter then: called exactly once, on the commit thread, after the fsync that covers the message (or its
+    ///   failure); at once, on the caller's thread, where nothing more is taken. It must return quickly; an event loop
+    ///   hops to itself there.
+    package func commit(_ accepted: Accepted, then: @escaping @Sendable (CommitResult) -> Void) {
+        guard let refusal = parts.inbox.add(accepted, then: then) else { return }
+        if let name = accepted.message.fileName { parts.contents.remove([name]) }
+        then(.refused("queue is \(refusal)"))
+    }
+
+    /// Takes back handed-out works with what came of them; never blocks. Durable within 50 ms, with the next commit.
+    package func settle(_ settlements: [Settlement]) {
+        parts.inbox.add(settlements)
+    }
+
+    /// Asks for up to `limit` due works of a domain that are not handed out; the dispatcher's `fetched` answers.
+    package func fetch(domain: String, limit: Int) {
+        requests.add(domain: domain, limit: limit)
+    }
+
+    /// A domain may not be sent to before then; until that time it is not named as due.
+    package func postpone(domain: String, until: Timestamp) {
+        parts.inbox.postpone(domain, until: until)
+    }
+
+    /// A page of what is in the queue. Blocks: not for an event loop or the cooperative pool.
+    package func list(_ filter: QueueFilter) throws -> QueuePage {
+        var page = try parts.store.entries(filter)
+        for index in page.entries.indices { parts.shared.annotate(&page.entries[index]) }
+        return page
+    }
+
+    /// One message; nil when it is not in the queue. Blocks as ``list(_:)`` does.
+    package func show(_ id: MessageID) throws -> QueueEntry? {
+        guard var entry = try parts.store.entry(id) else { return nil }
+        parts.shared.annotate(&entry)
+        return entry
+    }
+
+    /// Blocks as ``list(_:)`` does.
+    package func counts() throws -> QueueCounts { try parts.store.counts() }
+}
+
+extension MailQueue {
+    /// What both threads know.
+    final class Shared: Sendable {
+        private let ledger = Mutex(Ledger())
+        private let receiver = Mutex<(any Dispatcher)?>(nil)
+
+        var dispatcher: (any Dispatcher)? { receiver.withLock { $0 } }
+
+        func attach(_ dispatcher: any Dispatcher) { receiver.withLock { $0 = dispatcher } }
+
+        func claim(_ keys: [WorkKey]) {
+            ledger.withLock { ledger in for key in keys { ledger.claim(key) } }
+        }
+
+        /// Called after the rows were written. A move that the agenda is about to make may have been reckoned without
+        /// them: see ``Inbox/reach(_:due:)``.
+        func release(_ releases: [Cycle.Release], inbox: Inbox) {
+            ledger.withLock { ledger in for release in releases { ledger.release(release.key, to: release.position) } }
+            for release in releases {
+                if let position = release.position { inbox.reach(release.key.domain, due: position.due) }
+            }
+        }
+
+        func beginPage(_ domain: String) -> Position { ledger.withLock { $0.beginPage(domain) } }
+
+        func free(_ positions: [Position], of domain: String) -> [Position] {
+            ledger.withLock { $0.free(positions, of: domain) }
+        }
+
+        func endPage(_ domain: String, handedOut: [MessageID], cursor: Position?) -> Timestamp? {
+            ledger.withLock { $0.endPage(domain, handedOut: handedOut, cursor: cursor) }
+        }
+
+        func annotate(_ entry: inout QueueEntry) {
+            let id = entry.message.id
+            ledger.withLock { ledger in
+                for index in entry.works.indices
+                where ledger.isHandedOut(WorkKey(message: id, domain: entry.works[index].domain)) {
+                    entry.works[index].state = .handedOut
+                }
+            }
+        }
+    }
+}

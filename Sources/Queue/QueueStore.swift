@@ -1,0 +1,189 @@
+package import Mail
+
+/// What the queue needs of a database: some ten operations over sets, each synchronous and blocking.
+///
+/// ``recover()`` and ``write(_:)`` are called by the commit thread, the views (``entries(_:)``, ``entry(_:)``,
+/// ``counts()``) by whoever asks, all else by the reader thread (before it runs, by whoever starts the queue). The
+/// three groups do not wait for one another longer than a short critical section. Errors are ``StoreFailure``.
+///
+/// A message is *fresh* while it has a row of its own and nothing else. *Filing* gives it a ``WaitingRow`` for each
+/// recipient domain that has not ended. A message with neither waiting rows nor failed recipients is removed.
+package protocol QueueStore: AnyObject, Sendable {
+    /// Makes the store usable and tells where it stands; called once, first.
+    func open() throws -> StoreState
+
+    /// Closes what failed, opens it anew, recovers from the log and makes all of it durable in its final place.
+    ///
+    /// Whatever an earlier failed ``write(_:)`` left in the log may be there or not afterwards.
+    func recover() throws
+
+    /// Writes all of it in one transaction, durable (one fsync) when this returns. On an error nothing is known of it.
+    ///
+    /// Every part may be written again after ``recover()``: a part that was already done is done no second time.
+    func write(_ batch: StoreBatch) throws -> StoreResult
+
+    /// Fresh messages with ids at or above `floor`, in order of id, without content.
+    func fresh(from floor: MessageID, limit: Int) throws -> [StoredMessage]
+
+    /// Domains with an agenda entry at or before `now`, longest due first, and the first due time after it.
+    func agenda(dueBy now: Timestamp, limit: Int) throws -> AgendaPage
+
+    /// Positions of waiting rows of `domain` that are due at or before `now`, after `position`, in order.
+    func positions(domain: String, after position: Position, dueBy now: Timestamp, limit: Int) throws -> [Position]
+
+    /// Loads the works at these keys with inline content; those that are gone or cannot be read are left out.
+    ///
+    /// Stops after the work with which `bytes` octets of content are reached.
+    func works(_ keys: [WorkKey], bytes: Int) throws -> LoadedWorks
+
+    /// Waiting rows that expire at or before `now`, after `cursor` (nil: from the start), in order of expiry.
+    func expired(by now: Timestamp, after cursor: ExpiryCursor?, limit: Int) throws -> [ExpiryCursor]
+
+    /// The earliest due time of each of the next domains after `domain` in the order of names, whatever the agenda
+    /// says.
+    func earliest(afterDomain domain: String?, limit: Int) throws -> [AgendaEntry]
+
+    /// Octets free for the spool.
+    func freeSpace() throws -> Int64
+
+    /// Which of these messages have a row.
+    func existing(_ ids: [MessageID]) throws -> Set<MessageID>
+
+    /// A page of messages for a person, in order of id.
+    func entries(_ filter: QueueFilter) throws -> QueuePage
+
+    /// One message for a person; nil when it is not in the store.
+    func entry(_ id: MessageID) throws -> QueueEntry?
+
+    func counts() throws -> QueueCounts
+
+    /// Flushes and closes; nothing is called after it.
+    func close() throws
+}
+
+/// What a store knows when it is opened.
+package struct StoreState: Sendable {
+    /// Every living message below it is filed.
+    package var floor: MessageID
+    /// No id above it was ever committed.
+    package var ceiling: MessageID
+
+    package init(floor: MessageID, ceiling: MessageID) {
+        self.floor = floor
+        self.ceiling = ceiling
+    }
+}
+
+/// What ``QueueStore/works(_:bytes:)`` found.
+package struct LoadedWorks: Sendable {
+    package var works: [Work]
+    /// How many of the keys were looked at: less than all when the octets ran out.
+    package var looked: Int
+
+    package init(works: [Work] = [], looked: Int = 0) {
+        self.works = works
+        self.looked = looked
+    }
+}
+
+/// A message's row without its content.
+package struct StoredMessage: Sendable {
+    package var message: QueuedMessage
+    package var recipients: [Address]
+
+    package init(message: QueuedMessage, recipients: [Address]) {
+        self.message = message
+        self.recipients = recipients
+    }
+}
+
+/// A ``Work`` as it waits in the store.
+package struct WaitingRow: Sendable {
+    package var key: WorkKey
+    package var expires: Timestamp
+    package var recipients: [Address]
+    package var progress: Progress
+    /// Its agenda entry is brought forward to its due time; not for works that are handed out.
+    package var onAgenda: Bool
+
+    package init(key: WorkKey, expires: Timestamp, recipients: [Address], progress: Progress, onAgenda: Bool) {
+        self.key = key
+        self.expires = expires
+        self.recipients = recipients
+        self.progress = progress
+        self.onAgenda = onAgenda
+    }
+}
+
+/// A recipient that failed or expired and whose sender is still to be told.
+package struct FailedRecipient: Sendable, Hashable {
+    package var message: MessageID
+    package var ended: Settlement.Ended
+
+    package init(message: MessageID, ended: Settlement.Ended) {
+        self.message = message
+        self.ended = ended
+    }
+}
+
+/// A filed work whose deadline has passed.
+package struct Expiration: Sendable, Hashable {
+    package var key: WorkKey
+    package var at: Timestamp
+
+    package init(key: WorkKey, at: Timestamp) {
+        self.key = key
+        self.at = at
+    }
+}
+
+/// Where a waiting row stands in its domain's order of due times.
+package struct Position: Sendable, Hashable, Comparable {
+    package var due: Timestamp
+    package var message: MessageID
+
+    package init(due: Timestamp, message: MessageID) {
+        self.due = due
+        self.message = message
+    }
+
+    /// Before every row.
+    package static let start = Position(due: Timestamp(milliseconds: .min), message: MessageID(value: 0))
+
+    package static func < (left: Position, right: Position) -> Bool {
+        left.due == right.due ? left.message < right.message : left.due < right.due
+    }
+}
+
+/// Where a waiting row stands in the order of expiry.
+package struct ExpiryCursor: Sendable, Hashable {
+    package var expires: Timestamp
+    package var key: WorkKey
+
+    package init(expires: Timestamp, key: WorkKey) {
+        self.expires = expires
+        self.key = key
+    }
+}
+
+/// When a domain is next to be looked at.
+package struct AgendaEntry: Sendable, Hashable {
+    package var domain: String
+    package var due: Timestamp
+
+    package init(domain: String, due: Timestamp) {
+        self.domain = domain
+        self.due = due
+    }
+}
+
+package struct AgendaPage: Sendable {
+    package var due: [AgendaEntry]
+    /// The first due time after the page; nil when the agenda ends with it.
+    package var next: Timestamp?
+
+    package init(due: [AgendaEntry], next: Timestamp?) {
+        self.due = due
+        self.next = next
+    }
+}

@@ -1,0 +1,49 @@
+import DequeModule
+import Synchronization
+
+/// What Delivery asks of the reader thread.
+final class Requests: Sendable {
+    private let state = Mutex(State())
+    private let bell = Bell()
+
+    private struct State {
+        /// In order of the first request; one for each domain.
+        var domains = Deque<String>()
+        var limits: [String: Int] = [:]
+        var closing = false
+    }
+
+    /// A second request for a domain joins the first: the list is no longer than there are domains asked for.
+    func add(domain: String, limit: Int) {
+        state.withLock { state in
+            if let known = state.limits[domain] {
+                state.limits[domain] = max(known, limit)
+            } else {
+                state.limits[domain] = limit
+                state.domains.append(domain)
+            }
+        }
+        bell.ring()
+    }
+
+    func close() {
+        state.withLock { $0.closing = true }
+        bell.ring()
+    }
+
+    enum Next {
+        case fetch(domain: String, limit: Int)
+        case nothing
+        case close
+    }
+
+    func next() -> Next {
+        state.withLock { state in
+            if state.closing { return .close }
+            guard let domain = state.domains.popFirst() else { return .nothing }
+            return .fetch(domain: domain, limit: state.limits.removeValue(forKey: domain) ?? 0)
+        }
+    }
+
+    func wait(nanoseconds: Int64) { bell.wait(nanoseconds: nanoseconds) }
+}

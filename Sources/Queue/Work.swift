@@ -1,0 +1,115 @@
+package import Mail
+
+/// What is left to do for one message at one recipient domain: the unit that waits, is due, and is handed out.
+package struct Work: Sendable {
+    package let message: QueuedMessage
+    package let domain: String
+    /// Recipients in that domain that have not ended.
+    package var recipients: [Address]
+    package var progress: Progress
+
+    package init(message: QueuedMessage, domain: String, recipients: [Address], progress: Progress) {
+        self.message = message
+        self.domain = domain
+        self.recipients = recipients
+        self.progress = progress
+    }
+
+    package var key: WorkKey { WorkKey(message: message.id, domain: domain) }
+}
+
+/// Names one ``Work``.
+package struct WorkKey: Hashable, Sendable {
+    package let message: MessageID
+    package let domain: String
+
+    package init(message: MessageID, domain: String) {
+        self.message = message
+        self.domain = domain
+    }
+}
+
+/// What the planner remembers with a work across retries and restarts.
+package struct Progress: Sendable, Hashable {
+    /// Rounds of the schedule already used.
+    package var rounds: Int
+    /// When the next attempt may be made.
+    package var due: Timestamp
+    /// Names of the sources that a refusal was about, in order.
+    package var tried: [String]
+    /// The source that the next attempt must keep: an unclear refusal is first retried from the same one.
+    package var pinned: String?
+    /// Name of the route and index of the step that this work is at.
+    package var route: String
+    package var step: Int
+    /// The first informative refusal, in one line; it is what a bounce will quote.
+    package var firstRefusal: String?
+    /// The latest refusal, in one line.
+    package var lastRefusal: String?
+
+    package init(
+        rounds: Int = 0, due: Timestamp, tried: [String] = [], pinned: String? = nil, route: String = "default",
+        step: Int = 0, firstRefusal: String? = nil, lastRefusal: String? = nil
+    ) {
+        self.rounds = rounds
+        self.due = due
+        self.tried = tried
+        self.pinned = pinned
+        self.route = route
+        self.step = step
+        self.firstRefusal = firstRefusal
+        self.lastRefusal = lastRefusal
+    }
+}
+
+/// What came of handing out one ``Work``.
+package struct Settlement: Sendable {
+    package var key: WorkKey
+    package var ended: [Ended]
+    /// What is left, with its next due time; nil when every recipient of the work has ended. With nothing ended and the
+    /// progress unchanged the work is simply given back, due as it was.
+    package var remaining: Work?
+    /// The dispatcher goes on with what remains at once (from another source, or with further recipients): record it,
+    /// but do not hand it out again. Otherwise the work is no longer outstanding after this.
+    package var stillHandedOut: Bool
+
+    package init(key: WorkKey, ended: [Ended], remaining: Work?, stillHandedOut: Bool = false) {
+        self.key = key
+        self.ended = ended
+        self.remaining = remaining
+        self.stillHandedOut = stillHandedOut
+    }
+
+    /// A recipient's end. Failed and expired ones are kept, with their reason, until the sender has been told.
+    package struct Ended: Sendable, Hashable {
+        package var recipient: Address
+        package var how: RecipientEnd
+        package var reason: String
+        package var at: Timestamp
+
+        package init(recipient: Address, how: RecipientEnd, reason: String, at: Timestamp) {
+            self.recipient = recipient
+            self.how = how
+            self.reason = reason
+            self.at = at
+        }
+    }
+}
+
+/// Delivery's side of the queue. Called on the queue's own threads; must return quickly and must not block.
+package protocol Dispatcher: AnyObject, Sendable {
+    /// Works that were just committed, in order of arrival. What the dispatcher has no room for comes back in the
+    /// result: the queue files it in the store as due now and hands it out again when asked.
+    func arrived(_ works: [Work]) -> [Work]
+
+    /// These domains have works that are due and not handed out. The dispatcher answers each, then or later, with
+    /// ``MailQueue/fetch(domain:limit:)`` or ``MailQueue/postpone(domain:until:)``; unanswered ones are named again.
+    func due(domains: [String])
+
+    /// The answer to a fetch. `more`: the store holds further due works of this domain.
+    func fetched(domain: String, works: [Work], more: Bool)
+
+    /// The deadline of these has passed. Returns those that are on the wire right now and will be settled by their
+    /// attempt; all others are dropped from memory by the dispatcher and ended by the queue.
+    func expire(_ keys: [WorkKey]) -> [WorkKey]
+}
