@@ -37,6 +37,13 @@ let package = Package(
         .target(name: "Mail", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "SMTP", dependencies: ["Mail", nioCore, nioTLS, nioSSL], swiftSettings: settings),
         .target(name: "Queue", dependencies: ["Mail", nioCore, logging, deque, heap], swiftSettings: settings),
+        .target(
+            name: "Storage",
+            dependencies: [
+                "Mail", "Queue", nioCore, deque, logging, .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
+            swiftSettings: settings),
         .testTarget(name: "MailTests", dependencies: ["Mail", nioCore], swiftSettings: settings),
         .testTarget(
             name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL],

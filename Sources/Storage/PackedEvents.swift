@@ -1,0 +1,146 @@
+import Mail
+
+// Trace events as the history keeps them: the events of one message that were written together share a row, so the
+// message's id is not repeated in them.
+
+private let version: UInt8 = 1
+
+extension Packer {
+    mutating func events(_ events: [TraceEvent]) {
+        byte(version)
+        list(events) { packer, event in
+            switch event {
+            case .accepted(let event): packer.accepted(event)
+            case .attempted(let event): packer.attempted(event)
+            case .ended(let event): packer.ended(event)
+            }
+        }
+    }
+
+    private mutating func ip(_ address: IPAddress) {
+        if let v4 = address.v4 {
+            byte(4)
+            number(UInt64(v4))
+        } else {
+            byte(6)
+            number(address.high)
+            number(address.low)
+        }
+    }
+
+    private mutating func accepted(_ event: TraceEvent.Acceptance) {
+        byte(1)
+        time(event.at)
+        text(event.customer)
+        ip(event.client)
+        text(event.helo)
+        optionalText(event.tls)
+        path(event.sender)
+        list(event.recipients) { $0.address($1) }
+        number(UInt64(max(0, event.size)))
+    }
+
+    private mutating func attempted(_ event: TraceEvent.Attempt) {
+        byte(2)
+        number(event.id)
+        time(event.at)
+        text(event.site)
+        optionalText(event.source)
+        optional(event.sourceAddress) { $0.ip($1) }
+        optionalText(event.host)
+        optional(event.hostAddress) { $0.ip($1) }
+        optionalText(event.tls)
+        list(event.recipients) { $0.address($1) }
+        byte(event.phase.rawValue)
+        optional(event.reply) { $0.reply($1) }
+        optionalText(event.trouble)
+        optionalText(event.cause?.rawValue)
+        optionalText(event.rule)
+        text(event.decision)
+        text(event.why)
+        optional(event.next) { $0.time($1) }
+    }
+
+    private mutating func reply(_ reply: Reply) {
+        number(UInt64(reply.code))
+        optional(reply.enhanced) { packer, enhanced in
+            packer.byte(enhanced.status)
+            packer.number(UInt64(enhanced.subject))
+            packer.number(UInt64(enhanced.detail))
+        }
+        text(reply.text)
+    }
+
+    private mutating func ended(_ event: TraceEvent.End) {
+        byte(3)
+        time(event.at)
+        list(event.recipients) { $0.address($1) }
+        byte(event.how.rawValue)
+        text(event.reason)
+    }
+}
+
+extension Unpacker {
+    mutating func events(of message: MessageID) throws(Unreadable) -> [TraceEvent] {
+        guard try byte() == version else { throw Unreadable(description: "unknown version of an event") }
+        return try list { (unpacker: inout Unpacker) throws(Unreadable) in
+            switch try unpacker.byte() {
+            case 1: .accepted(try unpacker.accepted(message))
+            case 2: .attempted(try unpacker.attempted(message))
+            case 3: .ended(try unpacker.ended(message))
+            default: throw Unreadable(description: "unknown kind of event")
+            }
+        }
+    }
+
+    private mutating func ip() throws(Unreadable) -> IPAddress {
+        switch try byte() {
+        case 4: IPAddress(v4: UInt32(try count(Int(UInt32.max))))
+        case 6: IPAddress(high: try number(), low: try number())
+        default: throw Unreadable(description: "unknown address family")
+        }
+    }
+
+    private mutating func optionalIP() throws(Unreadable) -> IPAddress? {
+        try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.ip() }
+    }
+
+    private mutating func accepted(_ message: MessageID) throws(Unreadable) -> TraceEvent.Acceptance {
+        TraceEvent.Acceptance(
+            message: message, at: try time(), customer: try text(), client: try ip(), helo: try text(),
+            tls: try optionalText(), sender: try path(), recipients: try addresses(), size: try count(.max))
+    }
+
+    private mutating func attempted(_ message: MessageID) throws(Unreadable) -> TraceEvent.Attempt {
+        TraceEvent.Attempt(
+            id: try number(), message: message, at: try time(), site: try text(), source: try optionalText(),
+            sourceAddress: try optionalIP(), host: try optionalText(), hostAddress: try optionalIP(),
+            tls: try optionalText(), recipients: try addresses(), phase: try phase(),
+            reply: try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.reply() },
+            trouble: try optionalText(), cause: try optionalText().flatMap { Cause(rawValue: $0) },
+            rule: try optionalText(), decision: try text(), why: try text(),
+            next: try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.time() })
+    }
+
+    private mutating func phase() throws(Unreadable) -> Phase {
+        guard let phase = Phase(rawValue: try byte()) else { throw Unreadable(description: "unknown phase") }
+        return phase
+    }
+
+    private mutating func reply() throws(Unreadable) -> Reply {
+        let code = UInt16(try count(Int(UInt16.max)))
+        let enhanced = try optional { (unpacker: inout Unpacker) throws(Unreadable) in
+            EnhancedStatus(
+                try unpacker.byte(), UInt16(try unpacker.count(Int(UInt16.max))),
+                UInt16(try unpacker.count(Int(UInt16.max))))
+        }
+        return Reply(code, enhanced, try text())
+    }
+
+    private mutating func ended(_ message: MessageID) throws(Unreadable) -> TraceEvent.End {
+        let at = try time()
+        let recipients = try addresses()
+        guard let how = RecipientEnd(rawValue: try byte()) else { throw Unreadable(description: "unknown end") }
+        return TraceEvent.End(message: message, at: at, recipients: recipients, how: how, reason: try text())
+    }
+}

@@ -1,0 +1,87 @@
+import Mail
+import NIOCore
+import Queue
+
+// The columns of `message` and `waiting` that are packed. Each begins with a version, so that a later program can read
+// what an earlier one wrote without touching a million rows.
+
+private let version: UInt8 = 1
+
+extension Packer {
+    private static let eightBit: UInt8 = 1
+    private static let utf8: UInt8 = 2
+    private static let file: UInt8 = 4
+
+    /// The envelope of a message: everything but its id and its inline content.
+    mutating func envelope(_ message: QueuedMessage, recipients: [Address]) {
+        byte(version)
+        var flags: UInt8 = (message.eightBit ? Self.eightBit : 0) | (message.utf8 ? Self.utf8 : 0)
+        if case .file = message.content { flags |= Self.file }
+        byte(flags)
+        number(UInt64(max(0, message.size)))
+        time(message.arrived)
+        time(message.expires)
+        if case .file(let name) = message.content { text(name) }
+        text(message.customer)
+        path(message.sender)
+        list(recipients) { $0.address($1) }
+    }
+
+    mutating func recipients(_ recipients: [Address]) {
+        byte(version)
+        list(recipients) { $0.address($1) }
+    }
+
+    /// All but ``Progress/due``, which is a column.
+    mutating func progress(_ progress: Progress) {
+        byte(version)
+        number(UInt64(max(0, progress.rounds)))
+        list(progress.tried) { $0.text($1) }
+        optionalText(progress.pinned)
+        text(progress.route)
+        number(UInt64(max(0, progress.step)))
+        optionalText(progress.firstRefusal)
+        optionalText(progress.lastRefusal)
+    }
+}
+
+extension Unpacker {
+    private mutating func checkVersion() throws(Unreadable) {
+        let found = try byte()
+        guard found == version else { throw Unreadable(description: "row has version \(found)") }
+    }
+
+    /// - Parameter content: the inline content; not asked for where it is a file.
+    mutating func envelope(
+        id: MessageID, content: () -> ByteBuffer
+    ) throws(Unreadable) -> StoredMessage {
+        try checkVersion()
+        let flags = try byte()
+        guard flags < 8 else { throw Unreadable(description: "unknown flags \(flags)") }
+        let size = try count(.max)
+        let arrived = try time()
+        let expires = try time()
+        let file = flags & 4 == 0 ? nil : try text()
+        let customer = try text()
+        let sender = try path()
+        let recipients = try addresses()
+        let message = QueuedMessage(
+            id: id, customer: customer, sender: sender, eightBit: flags & 1 != 0, utf8: flags & 2 != 0, size: size,
+            arrived: arrived, expires: expires, content: file.map { .file(name: $0) } ?? .inline(content()))
+        return StoredMessage(message: message, recipients: recipients)
+    }
+
+    mutating func recipients() throws(Unreadable) -> [Address] {
+        try checkVersion()
+        return try addresses()
+    }
+
+    mutating func progress(due: Timestamp) throws(Unreadable) -> Progress {
+        try checkVersion()
+        return Progress(
+            rounds: try count(.max), due: due,
+            tried: try list { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.text() },
+            pinned: try optionalText(), route: try text(), step: try count(.max), firstRefusal: try optionalText(),
+            lastRefusal: try optionalText())
+    }
+}

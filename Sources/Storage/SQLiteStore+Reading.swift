@@ -1,0 +1,123 @@
+package import Mail
+import NIOCore
+package import Queue
+
+// What the reader thread asks for.
+extension SQLiteStore {
+    package func fresh(from floor: MessageID, limit: Int) throws -> [StoredMessage] {
+        try reader().run { access in
+            var found: [StoredMessage] = []
+            try access.statement(SQL.fresh).bind(1, floor).bind(2, Int64(limit)).rows { row in
+                if let stored = envelope(row.id(0), row, 1, content: { ByteBuffer() }) { found.append(stored) }
+                return true
+            }
+            return found
+        }
+    }
+
+    package func existing(_ ids: [MessageID]) throws -> Set<MessageID> {
+        try reader().run { access in
+            let exists = try access.statement(SQL.messageExists)
+            return try Set(ids.filter { try exists.bind(1, $0).first { _ in true } != nil })
+        }
+    }
+
+    package func agenda(dueBy now: Timestamp, limit: Int) throws -> AgendaPage {
+        try reader().run { access in
+            var due: [AgendaEntry] = []
+            try access.statement(SQL.agenda).bind(1, now).bind(2, Int64(limit)).rows { row in
+                due.append(AgendaEntry(domain: row.text(0), due: row.time(1)))
+                return true
+            }
+            let next = try access.statement(SQL.agendaAfter).bind(1, now).first { $0.time(0) }
+            return AgendaPage(due: due, next: next)
+        }
+    }
+
+    package func positions(
+        domain: String, after position: Position, dueBy now: Timestamp, limit: Int
+    ) throws -> [Position] {
+        try reader().run { access in
+            var found: [Position] = []
+            try access.statement(SQL.positions).bind(1, domain).bind(2, position.due).bind(3, position.message)
+                .bind(4, now).bind(5, Int64(limit)).rows { row in
+                    found.append(Position(due: row.time(0), message: row.id(1)))
+                    return true
+                }
+            return found
+        }
+    }
+
+    package func works(_ keys: [WorkKey], bytes: Int) throws -> LoadedWorks {
+        try reader().run { access in
+            let statement = try access.statement(SQL.work)
+            var loaded = LoadedWorks()
+            var octets = 0
+            for key in keys where octets < bytes || loaded.looked == 0 {
+                statement.bind(1, key.message).bind(2, key.domain)
+                if let work = try statement.first({ work(key, $0) }) ?? nil {
+                    if case .inline(let content) = work.message.content { octets += content.readableBytes }
+                    loaded.works.append(work)
+                }
+                loaded.looked += 1
+            }
+            return loaded
+        }
+    }
+
+    private func work(_ key: WorkKey, _ row: Prepared) -> Work? {
+        guard let stored = envelope(key.message, row, 3, content: { row.buffer(4) }) else { return nil }
+        do {
+            var recipients = row.unpacker(1)
+            var progress = row.unpacker(2)
+            return Work(
+                message: stored.message, domain: key.domain, recipients: try recipients.recipients(),
+                progress: try progress.progress(due: row.time(0)))
+        } catch {
+            unreadable(error, key.message, key.domain)
+            return nil
+        }
+    }
+
+    func envelope(_ id: MessageID, _ row: Prepared, _ column: Int32, content: () -> ByteBuffer) -> StoredMessage? {
+        do {
+            var unpacker = row.unpacker(column)
+            return try unpacker.envelope(id: id, content: content)
+        } catch {
+            unreadable(error, id)
+            return nil
+        }
+    }
+
+    package func expired(by now: Timestamp, after cursor: ExpiryCursor?, limit: Int) throws -> [ExpiryCursor] {
+        try reader().run { access in
+            var found: [ExpiryCursor] = []
+            try access.statement(SQL.expired).bind(1, cursor?.expires.milliseconds ?? .min)
+                .bind(2, cursor?.key.message ?? MessageID(value: 0)).bind(3, cursor?.key.domain ?? "")
+                .bind(4, now).bind(5, Int64(limit)).rows { row in
+                    let key = WorkKey(message: row.id(1), domain: row.text(2))
+                    found.append(ExpiryCursor(expires: row.time(0), key: key))
+                    return true
+                }
+            return found
+        }
+    }
+
+    /// A seek for each domain: a `GROUP BY` would read a million rows to name a few domains.
+    package func earliest(afterDomain domain: String?, limit: Int) throws -> [AgendaEntry] {
+        try reader().run { access in
+            var found: [AgendaEntry] = []
+            var last = domain
+            while found.count < limit {
+                let statement = try access.statement(last == nil ? SQL.firstDomain : SQL.nextDomain)
+                if let last { statement.bind(1, last) }
+                guard let entry = try statement.first({ AgendaEntry(domain: $0.text(0), due: $0.time(1)) }) else {
+                    break
+                }
+                found.append(entry)
+                last = entry.domain
+            }
+            return found
+        }
+    }
+}

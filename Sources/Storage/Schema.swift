@@ -1,0 +1,63 @@
+import GRDB
+import Queue
+
+/// The tables of `queue.sqlite`.
+enum Schema {
+    /// Raised with every change below; a file of a later version is refused.
+    static let version: Int64 = 1
+
+    /// One list of statements for each version.
+    private static let steps: [[String]] = [
+        [
+            // A fresh message is one row here and nothing else: no index is touched when it comes and when it goes.
+            // The envelope stands before the content, so that reading it does not read the content's pages.
+            """
+            CREATE TABLE message (id INTEGER PRIMARY KEY, envelope BLOB NOT NULL, content BLOB)
+            """,
+            // What outlived its first attempt: one row for each recipient domain.
+            """
+            CREATE TABLE waiting (
+                message INTEGER NOT NULL, domain TEXT NOT NULL, due INTEGER NOT NULL, expires INTEGER NOT NULL,
+                recipients BLOB NOT NULL, progress BLOB NOT NULL, PRIMARY KEY (message, domain)
+            ) WITHOUT ROWID
+            """,
+            "CREATE INDEX waiting_due ON waiting (domain, due, message)",
+            "CREATE INDEX waiting_expires ON waiting (expires, message, domain)",
+            // When each domain is next to be looked at. `until`: not before then, whatever is due.
+            """
+            CREATE TABLE agenda (domain TEXT PRIMARY KEY, due INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID
+            """,
+            "CREATE INDEX agenda_due ON agenda (due)",
+            // Recipients whose sender is still to be told.
+            """
+            CREATE TABLE failed (
+                message INTEGER NOT NULL, domain TEXT NOT NULL, local TEXT NOT NULL, how INTEGER NOT NULL,
+                reason TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (message, domain, local)
+            ) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE state (
+                one INTEGER PRIMARY KEY CHECK (one = 1), floor INTEGER NOT NULL, ceiling INTEGER NOT NULL)
+            """,
+            "INSERT INTO state (one, floor, ceiling) VALUES (1, 0, 0)",
+        ]
+    ]
+
+    /// Brings the file to this program's version; each step is a transaction.
+    static func migrate(_ connection: Connection, path: String) throws {
+        try connection.run { access in
+            let found = try access.integer("PRAGMA user_version") ?? 0
+            guard found <= version else {
+                throw StoreFailure(
+                    .failed,
+                    "\(path) was written by a later version of figaro (schema \(found), this one knows \(version))")
+            }
+            for step in Int(found)..<Int(version) {
+                try access.transaction {
+                    for sql in steps[step] { try access.execute(sql) }
+                    try access.execute("PRAGMA user_version = \(step + 1)")
+                }
+            }
+        }
+    }
+}
