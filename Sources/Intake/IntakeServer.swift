@@ -1,0 +1,178 @@
+import Glibc
+package import Logging
+package import Mail
+package import NIOCore
+import NIOPosix
+package import Queue
+import SMTP
+import Synchronization
+
+/// Receives mail from customers: listens, talks SMTP, commits, and only then says 250.
+///
+/// ``bind(accepting:)`` takes the ports; sessions live on the event loops of the group they were given, each in one
+/// ``SMTP/ServerHandler``; ``shutdown(grace:)`` ends them.
+package final class IntakeServer: Sendable {
+    private let services: Services
+    private let certificates: CertificateHolder?
+    private let sessions: SessionTable
+    private let group: any EventLoopGroup
+    private let listening = Mutex<[any Channel]>([])
+
+    /// - Throws: ``IntakeError`` when certificates cannot be loaded, or are missing where a listener has TLS.
+    package init(
+        configuration: Configuration, queue: any AcceptedMail, contentFiles: any ContentFiles,
+        ids: MessageID.Generator, time: any TimeSource, group: any EventLoopGroup, logger: Logger
+    ) throws {
+        services = Services(
+            configuration: configuration, queue: queue, contentFiles: contentFiles, ids: ids, time: time,
+            logger: logger)
+        sessions = SessionTable(
+            limit: configuration.limits.connections, limitPerClient: configuration.limits.connectionsPerClient)
+        self.group = group
+        if configuration.certificates.isEmpty {
+            if let listener = configuration.listeners.first(where: { $0.tls != .none }) {
+                throw IntakeError.certificateMissing(address: "\(listener.address)", port: listener.port)
+            }
+            certificates = nil
+        } else {
+            certificates = try Self.translate { () throws(CertificateHolder.Fault) in
+                try CertificateHolder(configuration.certificates)
+            }
+        }
+    }
+
+    /// Takes all addresses and ports; privileges may be dropped after it.
+    ///
+    /// - Parameter accepting: false leaves clients waiting until ``start()``.
+    /// - Returns: the ports, in the order of the listeners.
+    /// - Throws: ``IntakeError``, after which nothing is bound.
+    @discardableResult
+    package func bind(accepting: Bool = true) async throws -> [Int] {
+        var channels: [any Channel] = []
+        do {
+            for listener in services.configuration.listeners {
+                channels.append(try await bind(listener, accepting))
+            }
+        } catch {
+            for channel in channels { try? await channel.close() }
+            throw error
+        }
+        listening.withLock { $0 = channels }
+        return channels.map { $0.localAddress?.port ?? 0 }
+    }
+
+    /// Begins to accept after `bind(accepting: false)`.
+    package func start() {
+        for channel in listening.withLock({ $0 }) {
+            channel.setOption(.autoRead, value: true).whenSuccess { channel.read() }
+        }
+    }
+
+    /// Reads certificates and keys again; new sessions use them.
+    ///
+    /// - Throws: ``IntakeError``, and then the old ones stay in use.
+    package func reloadCertificates() throws {
+        guard let certificates else { return }
+        try Self.translate { () throws(CertificateHolder.Fault) in try certificates.reload() }
+    }
+
+    /// Ends all sessions: idle ones at once, those inside a message within `grace`. Returns when all are gone.
+    package func shutdown(grace: TimeAmount) async {
+        let listeners = listening.withLock { listening in
+            defer { listening = [] }
+            return listening
+        }
+        for listener in listeners { try? await listener.close() }
+        let loop = group.next()
+        let empty = loop.makePromise(of: Void.self)
+        sessions.close(empty)
+        tell(.shutDown)
+        let cutOff = loop.scheduleTask(in: grace) { self.tell(.cutOff) }
+        // After its last words a session has its linger time of 2 s to go.
+        let force = loop.scheduleTask(in: grace + .seconds(3)) {
+            for channel in self.sessions.channels { channel.close(promise: nil) }
+        }
+        try? await empty.futureResult.get()
+        cutOff.cancel()
+        force.cancel()
+    }
+
+    private func tell(_ event: ServerEvent) {
+        for channel in sessions.channels { channel.pipeline.fireUserInboundEventTriggered(event) }
+    }
+
+    private static func translate<Value>(
+        _ body: () throws(CertificateHolder.Fault) -> Value
+    ) throws(IntakeError) -> Value {
+        do throws(CertificateHolder.Fault) {
+            return try body()
+        } catch {
+            throw .certificate(file: error.file, reason: error.reason)
+        }
+    }
+}
+
+// MARK: listening
+
+extension IntakeServer {
+    private func bind(_ listener: Listener, _ accepting: Bool) async throws(IntakeError) -> any Channel {
+        let limits = services.configuration.limits
+        let settings = ServerSettings(
+            hostname: services.configuration.hostname, mode: listener.tls, messageSize: limits.messageSize,
+            lineLength: limits.lineLength,
+            timeouts: ServerTimeouts(
+                command: limits.commandTimeout, data: limits.dataTimeout, content: limits.contentTimeout,
+                minimumRate: limits.minimumDataRate))
+        var bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 4_096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelOption(.autoRead, value: accepting)
+            .serverChannelOption(.maxMessagesPerRead, value: 16)
+            // Linux hands it on to every connection, which saves a system call for each.
+            .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause(log: self.services.log))
+                }
+            }
+            // A client that has said all it has to say still gets its answer.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            // A message of a few KB in one read; the buffer is used again and again.
+            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 << 10))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try self.admit(channel, settings) }
+            }
+        if !listener.address.isIPv4 {
+            // IPv4 has listeners of its own; the wildcards of both must be able to stand side by side.
+            bootstrap = bootstrap.serverChannelOption(
+                ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only), value: 1)
+        }
+        do {
+            return try await bootstrap.bind(host: listener.address.description, port: listener.port).get()
+        } catch let error as IOError {
+            throw .cannotBind(
+                address: "\(listener.address)", port: listener.port, reason: String(cString: strerror(error.errnoCode)))
+        } catch {
+            throw .cannotBind(address: "\(listener.address)", port: listener.port, reason: "\(error)")
+        }
+    }
+
+    /// Gives a new connection its session; runs on its event loop.
+    private func admit(_ channel: any Channel, _ settings: ServerSettings) throws {
+        let pipeline = channel.pipeline.syncOperations
+        guard let client = channel.remoteAddress?.ipAddress.flatMap({ IPAddress($0) }) else {
+            // It has gone already.
+            return try pipeline.addHandler(LastWords(nil))
+        }
+        if let refusal = sessions.enter(channel, client: client) {
+            services.log.refused(refusal, client: client, customer: nil)
+            return try pipeline.addHandler(LastWords(settings.mode == .implicit ? nil : refusal))
+        }
+        channel.closeFuture.whenComplete { _ in self.sessions.remove(channel, client: client) }
+        if settings.mode == .implicit, let certificates { try pipeline.addHandler(certificates.makeHandler()) }
+        let reception = Reception(services: services, client: client, loop: channel.eventLoop)
+        try pipeline.addHandler(
+            ServerHandler(
+                settings: settings, policy: reception.policy, receiver: reception, certificates: certificates))
+    }
+}

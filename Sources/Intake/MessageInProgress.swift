@@ -1,0 +1,188 @@
+import Mail
+import NIOCore
+import Queue
+import SMTP
+
+/// A message whose content is coming in: small ones gather in one buffer, large ones go to a file while they arrive.
+final class MessageInProgress: MessageSink {
+    /// Content up to this is stored with its row.
+    static let inlineLimit = 64 << 10
+    /// Octets that may wait for the disk until the client is no longer read from.
+    private static let backlogLimit = 1 << 20
+    /// Octets that are written at a time.
+    private static let chunk = 128 << 10
+
+    private let services: Services
+    private let client: IPAddress
+    private let clientText: String
+    private let customer: String
+    private let loop: any EventLoop
+    private let envelope: Envelope
+    private let facts: ServerSessionFacts
+    private let id: MessageID
+    private let arrived: Timestamp
+    private let drained: () -> Void
+
+    private var header = HeaderScan()
+    private var writer: (any ContentWriter)?
+    /// Octets handed to the writer.
+    private var written = 0
+    private var writeFailure: String?
+    private var isAbandoned = false
+
+    init(
+        reception: Reception, envelope: Envelope, facts: ServerSessionFacts, drained: @escaping () -> Void
+    ) {
+        services = reception.services
+        client = reception.client
+        clientText = reception.clientText
+        // Strangers get as far as this only with mail for our postmaster.
+        customer = reception.customer ?? "postmaster"
+        loop = reception.loop
+        self.envelope = envelope
+        self.facts = facts
+        self.drained = drained
+        id = services.ids.next()
+        arrived = services.time.now()
+    }
+
+    func writeReceived(to content: inout ByteBuffer) {
+        ReceivedField(
+            client: clientText, facts: facts, hostname: services.configuration.hostname, id: id, envelope: envelope,
+            time: arrived
+        ).write(to: &content)
+        header = HeaderScan(start: content.readableBytes)
+    }
+
+    var isSaturated: Bool { (writer?.backlog ?? 0) > Self.backlogLimit }
+
+    func received(_ content: inout ByteBuffer) -> ServerReply? {
+        if let refusal = step(&content) {
+            abandon()
+            return refusal
+        }
+        return nil
+    }
+
+    private func step(_ content: inout ByteBuffer) -> ServerReply? {
+        if let writeFailure {
+            services.log.notKept(writeFailure, client: client, message: id)
+            return .storeFailed
+        }
+        guard writer == nil else {
+            if content.readableBytes >= Self.chunk { append(&content) }
+            return nil
+        }
+        if !header.ended {
+            content.withUnsafeReadableBytes { header.advance($0) }
+            if header.hops > services.configuration.limits.hops { return .tooManyHops }
+            let size = header.ended ? header.size : content.readableBytes - header.start
+            if size > services.configuration.limits.headerSize { return .headerTooLarge }
+        }
+        // Until the header has ended it is not known what it lacks.
+        if header.ended, content.readableBytes > Self.inlineLimit {
+            addMissing(&content)
+            append(&content, opening: true)
+        }
+        return nil
+    }
+
+    func end(
+        _ content: inout ByteBuffer, eightBit: Bool, answer: @escaping (ServerMachine.Verdict) -> Void
+    ) {
+        if writer == nil {
+            header.finish()
+            addMissing(&content)
+            if content.readableBytes > Self.inlineLimit { append(&content, opening: true) }
+        }
+        let eightBit = eightBit || envelope.nonASCII
+        guard let writer else {
+            return commit(.inline(content), size: content.readableBytes, eightBit: eightBit, answer: answer)
+        }
+        if content.readableBytes > 0 { append(&content) }
+        writer.finish().hop(to: loop).assumeIsolated().whenComplete { [self] result in
+            switch result {
+            case .success(let content): commit(content, size: written, eightBit: eightBit, answer: answer)
+            case .failure(let error):
+                services.log.notKept("\(error)", client: client, message: id)
+                answer(.refused(.storeFailed))
+            }
+        }
+    }
+
+    func abandon() {
+        guard !isAbandoned else { return }
+        isAbandoned = true
+        writer?.abandon()
+        writer = nil
+    }
+
+    // MARK: header fields that are missing
+
+    /// Puts Date and Message-ID behind our Received where the message has none (RFC 5321 section 6.4, RFC 6409
+    /// section 8.2).
+    private func addMissing(_ content: inout ByteBuffer) {
+        guard !header.hasDate || !header.hasMessageID || header.missing else { return }
+        var whole = ByteBuffer()
+        whole.reserveCapacity(content.readableBytes + 128 + services.configuration.hostname.utf8.count)
+        if var received = content.readSlice(length: header.start) { whole.writeBuffer(&received) }
+        if !header.hasDate {
+            whole.writeStaticString("Date: ")
+            whole.writeDateTime(arrived)
+            whole.writeStaticString("\r\n")
+        }
+        if !header.hasMessageID {
+            whole.writeStaticString("Message-ID: <")
+            whole.writeString(id.description)
+            whole.writeStaticString("@")
+            whole.writeString(services.configuration.hostname)
+            whole.writeStaticString(">\r\n")
+        }
+        // Text that begins without a header would otherwise be read as one.
+        if header.missing { whole.writeStaticString("\r\n") }
+        whole.writeBuffer(&content)
+        content = whole
+    }
+
+    // MARK: content in a file
+
+    private func append(_ content: inout ByteBuffer, opening: Bool = false) {
+        if opening { writer = services.contentFiles.write(for: id, on: loop) }
+        guard let writer else { return }
+        let bytes = content
+        written += bytes.readableBytes
+        content = ByteBuffer()
+        content.reserveCapacity(Self.chunk)
+        writer.append(bytes).hop(to: loop).assumeIsolated().whenComplete { [self] result in
+            if case .failure(let error) = result, writeFailure == nil { writeFailure = "\(error)" }
+            if !isAbandoned, !isSaturated { drained() }
+        }
+    }
+
+    // MARK: safe keeping
+
+    private func commit(
+        _ content: Content, size: Int, eightBit: Bool, answer: @escaping (ServerMachine.Verdict) -> Void
+    ) {
+        let message = QueuedMessage(
+            id: id, customer: customer, sender: envelope.sender, eightBit: eightBit,
+            utf8: envelope.nonASCII || (envelope.smtpUTF8 && header.eightBit), size: size, arrived: arrived,
+            expires: arrived + services.configuration.maxAge, content: content)
+        let trace = TraceEvent.Acceptance(
+            message: id, at: arrived, customer: customer, client: client, helo: facts.hello, tls: facts.tls,
+            sender: envelope.sender, recipients: envelope.recipients, size: size)
+        let accepted = Accepted(message: message, recipients: envelope.recipients, trace: trace)
+        let answer = NIOLoopBound(answer, eventLoop: loop)
+        services.queue.commit(accepted) { [loop, id, client, services] result in
+            loop.execute {
+                switch result {
+                case .committed: answer.value(.queued(id))
+                case .refused(let reason):
+                    services.log.notKept(reason, client: client, message: id)
+                    if case .file(let name) = content { services.contentFiles.remove([name]) }
+                    answer.value(.refused(.storeFailed))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import Mail
+import NIOCore
+import SMTP
+
+/// The trace field at the top of every message we take (RFC 5321 section 4.4).
+struct ReceivedField {
+    /// The client's address as a literal.
+    var client: String
+    var facts: ServerSessionFacts
+    var hostname: String
+    var id: MessageID
+    var envelope: Envelope
+    var time: Timestamp
+
+    func write(to buffer: inout ByteBuffer) {
+        buffer.writeStaticString("Received: from ")
+        buffer.writeString(facts.hello)
+        buffer.writeStaticString(" (")
+        buffer.writeString(client)
+        buffer.writeStaticString(")\r\n\tby ")
+        buffer.writeString(hostname)
+        buffer.writeStaticString(" with ")
+        buffer.writeStaticString(protocolName)
+        buffer.writeStaticString(" id ")
+        buffer.writeString(id.description)
+        if envelope.recipients.count == 1, let recipient = envelope.recipients.first {
+            // With more than one, each would learn of the others (RFC 5321 section 7.2).
+            buffer.writeStaticString("\r\n\tfor <")
+            buffer.writeString(recipient.localPart)
+            buffer.writeStaticString("@")
+            buffer.writeString(recipient.domain)
+            buffer.writeStaticString(">")
+        }
+        buffer.writeStaticString("; ")
+        buffer.writeDateTime(time)
+        buffer.writeStaticString("\r\n")
+    }
+
+    /// RFC 3848 section 1 and RFC 6531 section 4.3.
+    private var protocolName: StaticString {
+        switch (envelope.smtpUTF8, facts.extended, facts.tls != nil) {
+        case (true, _, true): "UTF8SMTPS"
+        case (true, _, false): "UTF8SMTP"
+        case (false, true, true): "ESMTPS"
+        case (false, true, false): "ESMTP"
+        case (false, false, _): "SMTP"
+        }
+    }
+}

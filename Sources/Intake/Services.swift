@@ -1,0 +1,28 @@
+import Logging
+import Mail
+import NIOCore
+import Queue
+
+/// What every session shares.
+final class Services: Sendable {
+    let configuration: Configuration
+    let customers: CustomerDirectory
+    let queue: any AcceptedMail
+    let contentFiles: any ContentFiles
+    let ids: MessageID.Generator
+    let time: any TimeSource
+    let log: RefusalLog
+
+    init(
+        configuration: Configuration, queue: any AcceptedMail, contentFiles: any ContentFiles,
+        ids: MessageID.Generator, time: any TimeSource, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.customers = CustomerDirectory(configuration.customers)
+        self.queue = queue
+        self.contentFiles = contentFiles
+        self.ids = ids
+        self.time = time
+        self.log = RefusalLog(logger: logger)
+    }
+}

@@ -1,0 +1,71 @@
+import Mail
+import NIOCore
+import SMTP
+import Synchronization
+
+/// Who is connected: bounds sessions in all and of each client, and finds them when we go down.
+final class SessionTable: Sendable {
+    private struct State {
+        var channels: [ObjectIdentifier: any Channel] = [:]
+        var perClient: [IPAddress: Int] = [:]
+        var closing = false
+        var whenEmpty: EventLoopPromise<Void>?
+    }
+
+    private let limit: Int
+    private let limitPerClient: Int
+    private let state = Mutex(State())
+
+    init(limit: Int, limitPerClient: Int) {
+        self.limit = limit
+        self.limitPerClient = limitPerClient
+    }
+
+    /// - Returns: why there is no room; nil when the session was entered and has to be removed in the end.
+    func enter(_ channel: any Channel, client: IPAddress) -> ServerReply? {
+        let key = Self.key(client)
+        return state.withLock { state in
+            guard !state.closing else { return .shuttingDown }
+            guard state.channels.count < limit else { return .tooManyConnections }
+            let count = state.perClient[key, default: 0]
+            guard count < limitPerClient else { return .tooManyFromClient }
+            state.perClient[key] = count + 1
+            state.channels[ObjectIdentifier(channel)] = channel
+            return nil
+        }
+    }
+
+    func remove(_ channel: any Channel, client: IPAddress) {
+        let key = Self.key(client)
+        let promise = state.withLock { state -> EventLoopPromise<Void>? in
+            guard state.channels.removeValue(forKey: ObjectIdentifier(channel)) != nil else { return nil }
+            let count = state.perClient[key, default: 1] - 1
+            state.perClient[key] = count > 0 ? count : nil
+            guard state.channels.isEmpty else { return nil }
+            defer { state.whenEmpty = nil }
+            return state.whenEmpty
+        }
+        promise?.succeed()
+    }
+
+    /// Takes nobody in any more; `promise` is kept when all are gone.
+    func close(_ promise: EventLoopPromise<Void>) {
+        let isEmpty = state.withLock { state in
+            state.closing = true
+            if state.channels.isEmpty { return true }
+            state.whenEmpty?.futureResult.cascade(to: promise)
+            if state.whenEmpty == nil { state.whenEmpty = promise }
+            return false
+        }
+        if isEmpty { promise.succeed() }
+    }
+
+    var channels: [any Channel] {
+        state.withLock { Array($0.channels.values) }
+    }
+
+    /// A household or server has a whole /64 of IPv6 to connect from.
+    private static func key(_ client: IPAddress) -> IPAddress {
+        client.isIPv4 ? client : IPAddress(high: client.high, low: 0)
+    }
+}
