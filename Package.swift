@@ -34,6 +34,8 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
+        .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
+        .systemLibrary(name: "CIDN", providers: [.apt(["libidn2-dev"])]),
         .target(name: "Mail", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "SMTP", dependencies: ["Mail", nioCore, nioTLS, nioSSL], swiftSettings: settings),
         .target(name: "Queue", dependencies: ["Mail", nioCore, logging, deque, heap], swiftSettings: settings),
@@ -47,6 +49,7 @@ let package = Package(
         .target(
             name: "Intake", dependencies: ["Mail", "SMTP", "Queue", nioCore, nioPosix, nioSSL, logging],
             swiftSettings: settings),
+        .target(name: "DNS", dependencies: ["Mail", "CUnbound", "CIDN", nioCore, deque], swiftSettings: settings),
         .testTarget(name: "MailTests", dependencies: ["Mail", nioCore], swiftSettings: settings),
         .testTarget(
             name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL],
