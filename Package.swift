@@ -50,6 +50,10 @@ let package = Package(
             name: "Intake", dependencies: ["Mail", "SMTP", "Queue", nioCore, nioPosix, nioSSL, logging],
             swiftSettings: settings),
         .target(name: "DNS", dependencies: ["Mail", "CUnbound", "CIDN", nioCore, deque], swiftSettings: settings),
+        .target(
+            name: "Delivery",
+            dependencies: ["Mail", "SMTP", "DNS", "Queue", nioCore, nioPosix, nioSSL, logging, deque, heap],
+            swiftSettings: settings),
         .testTarget(name: "MailTests", dependencies: ["Mail", nioCore], swiftSettings: settings),
         .testTarget(
             name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL],

@@ -1,0 +1,173 @@
+package import DNS
+package import Mail
+package import NIOCore
+package import Queue
+import Synchronization
+
+/// Carries out what the planner decides: asks the resolver, opens and uses sessions, settles with the queue, and feeds
+/// what came of it back as events.
+///
+/// Events come on many threads (commit thread, reader thread, event loops, resolver); one lock around the planner puts
+/// them in order, and everything with an effect is done after the lock is released.
+package final class DeliveryEngine: Dispatcher, SessionOwner {
+    private struct State {
+        var planner: Planner
+        var sessions: [SessionID: any Session] = [:]
+    }
+
+    private let state: Mutex<State>
+    private let queue: MailQueue
+    private let resolver: any Resolver
+    private let opener: any SessionOpener
+    private let sink: any TraceSink
+    private let time: any TimeSource
+    private let loop: any EventLoop
+    private let ticker: Mutex<RepeatedTask?> = Mutex(nil)
+
+    package init(
+        configuration: PlannerConfiguration, map: IPMap, rules: ReplyRules, queue: MailQueue, resolver: any Resolver,
+        opener: any SessionOpener, trace: any TraceSink, time: any TimeSource = SystemTime(), loop: any EventLoop,
+        seed: UInt64 = .random(in: .min ... .max)
+    ) {
+        var planner = Planner(configuration: configuration, map: map, rules: rules, seed: seed)
+        // Attempt ids grow with time as message ids do, so that a restart does not draw them again: a million attempts
+        // a second would be needed to catch up with the clock.
+        planner.startAttempts(after: UInt64(max(0, time.now().milliseconds)) << 10)
+        self.state = Mutex(State(planner: planner))
+        self.queue = queue
+        self.resolver = resolver
+        self.opener = opener
+        self.sink = trace
+        self.time = time
+        self.loop = loop
+    }
+
+    /// Takes the queue's work from here on; call before the queue starts.
+    package func start() {
+        queue.attach(self)
+        // A quarter second is fine enough for idle sessions and coarse enough to cost nothing.
+        let task = loop.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) {
+            [weak self] _ in
+            self?.perform { planner, now in planner.tick(at: now) }
+        }
+        ticker.withLock { $0 = task }
+    }
+
+    /// Begins nothing new, and waits for what is on the wire.
+    ///
+    /// - Returns: whether every session ended within `grace`.
+    package func stop(grace: TimeAmount) async -> Bool {
+        perform { planner, now in planner.close(at: now) }
+        let deadline = NIODeadline.now() + grace
+        while !isQuiet, NIODeadline.now() < deadline {
+            try? await Task.sleep(nanoseconds: 20_000_000)
+        }
+        ticker.withLock { $0?.cancel() }
+        return isQuiet
+    }
+
+    private var isQuiet: Bool { state.withLock { $0.planner.isQuiet } }
+
+    // MARK: Dispatcher
+
+    package func arrived(_ works: [Work]) -> [Work] {
+        perform { planner, now in planner.arrived(works, at: now) }
+    }
+
+    package func due(domains: [String]) {
+        perform { planner, now in planner.due(domains: domains, at: now) }
+    }
+
+    package func fetched(domain: String, works: [Work], more: Bool) {
+        perform { planner, now in planner.fetched(domain: domain, works: works, more: more, at: now) }
+    }
+
+    package func expire(_ keys: [WorkKey]) -> [WorkKey] {
+        state.withLock { $0.planner.wired(among: keys) }
+    }
+
+    // MARK: SessionOwner
+
+    package func opened(_ session: any Session, facts: SessionFacts) {
+        let isWanted = state.withLock { state in
+            guard state.planner.knows(session.id) else { return false }
+            state.sessions[session.id] = session
+            return true
+        }
+        guard isWanted else { return session.close() }
+        perform { planner, now in planner.opened(session.id, facts: facts, at: now) }
+    }
+
+    package func failed(_ id: SessionID, with answer: PhaseAnswer) {
+        perform { planner, now in planner.failed(id, with: answer, at: now) }
+    }
+
+    package func finished(_ session: any Session, result: TransactionResult) {
+        if !result.reusable { _ = state.withLock { $0.sessions.removeValue(forKey: session.id) } }
+        perform { planner, now in planner.finished(session.id, result, at: now) }
+    }
+
+    package func closed(_ id: SessionID) {
+        perform { planner, now in planner.closed(id, at: now) }
+        // Not before: the planner could send on it until it heard.
+        _ = state.withLock { $0.sessions.removeValue(forKey: id) }
+    }
+
+    // MARK: Hands
+
+    /// One action with the session it is about, looked up while the planner was locked.
+    private struct Errand {
+        var action: PlannerAction
+        var session: (any Session)?
+    }
+
+    private func perform<Answer: Sendable>(_ event: (inout Planner, Timestamp) -> Answer) -> Answer {
+        let now = time.now()
+        let (answer, errands) = state.withLock { state in
+            let answer = event(&state.planner, now)
+            let errands = state.planner.takeActions().map { action in
+                switch action {
+                case .send(let id, _): Errand(action: action, session: state.sessions[id])
+                case .close(let id): Errand(action: action, session: state.sessions.removeValue(forKey: id))
+                default: Errand(action: action, session: nil)
+                }
+            }
+            return (answer, errands)
+        }
+        run(errands)
+        return answer
+    }
+
+    private func run(_ errands: [Errand]) {
+        var events: [TraceEvent] = []
+        for errand in errands {
+            switch errand.action {
+            case .resolve(let lookup): resolve(lookup)
+            case .open(let plan): opener.open(plan, for: self)
+            case .send(_, let transaction): errand.session?.send(transaction)
+            case .close: errand.session?.close()
+            case .settle(let settlements): queue.settle(settlements)
+            case .fetch(let domain, let limit): queue.fetch(domain: domain, limit: limit)
+            case .postpone(let domain, let until): queue.postpone(domain: domain, until: until)
+            case .trace(let event): events.append(event)
+            }
+        }
+        if !events.isEmpty { sink.record(events) }
+    }
+
+    private func resolve(_ lookup: HostQuery) {
+        let answer: @Sendable (Resolution) -> Void = { [weak self] resolution in
+            self?.perform { planner, now in planner.resolved(lookup, resolution, at: now) }
+        }
+        switch lookup {
+        case .mail(let domain):
+            if let known = resolver.cached(domain) {
+                answer(known)
+            } else {
+                resolver.resolve(domain, then: answer)
+            }
+        case .host(let name, _):
+            resolver.resolve(host: name, then: answer)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import DNS
+import Mail
+
+/// Which source and which host a session is opened with.
+enum Draw {
+    case path(source: Int, target: Target)
+    /// No host there may be connected to at all.
+    case never(String)
+    /// Hosts or sources rest.
+    case notNow(until: Timestamp, why: String)
+    /// This parcel has no source left, though others have.
+    case tooPicky
+
+    struct Target {
+        var host: String
+        var address: IPAddress
+        var tls: TLSNeed
+    }
+}
+
+extension Planner {
+    /// Draws uniformly among the sources that are free for the site, of a family its best hosts have; then one of those
+    /// hosts, at random among equals (RFC 5321 section 5.1).
+    mutating func draw(for parcel: Parcel?, at site: Site) -> Draw {
+        let tiers = reachable(site)
+        guard !tiers.isEmpty else {
+            if site.hosts.allSatisfy({ $0.addresses.allSatisfy(site.forbidden.contains) }) {
+                return .never("every host of \(site.name) has an address that may not be connected to")
+            }
+            return .notNow(until: hostsRest(site), why: "no host of \(site.name) answers")
+        }
+        for tier in tiers {
+            let families = Set(tier.map { $0.address.isIPv4 })
+            if let source = drawSource(for: parcel, at: site, families: families) {
+                let ofFamily = tier.filter { $0.address.isIPv4 == table.sources[source].address.isIPv4 }
+                guard let target = ofFamily.randomElement(using: &random) else { continue }
+                return .path(source: source, target: target)
+            }
+        }
+        if parcel != nil { return .tooPicky }
+        let soonest = (Array(site.cooling.values) + Array(unbound.values)).filter { $0 > now }.min()
+        return .notNow(
+            until: soonest ?? now + wait(round: site.failures),
+            why: soonest == nil
+                ? "no source has an address of a family that \(site.name) has" : "no source is free for \(site.name)")
+    }
+
+    /// Hosts that may be connected to now, best preference first, equals together.
+    private func reachable(_ site: Site) -> [[Draw.Target]] {
+        var tiers: [[Draw.Target]] = []
+        var preference: UInt16?
+        for host in site.hosts {
+            let targets = host.addresses.filter { address in
+                (site.resting[address] ?? now) <= now && !site.forbidden.contains(address)
+            }
+            guard !targets.isEmpty else { continue }
+            if preference != host.preference { tiers.append([]) }
+            preference = host.preference
+            for address in targets {
+                let clear = site.key.tls == .opportunistic && (site.withoutTLS[address] ?? now) > now
+                tiers[tiers.count - 1].append(
+                    Draw.Target(host: host.name, address: address, tls: clear ? .none : site.key.tls))
+            }
+        }
+        return tiers
+    }
+
+    private mutating func hostsRest(_ site: Site) -> Timestamp {
+        site.resting.values.filter { $0 > now }.min() ?? now + wait(round: site.failures)
+    }
+
+    private mutating func drawSource(for parcel: Parcel?, at site: Site, families: Set<Bool>) -> Int? {
+        if let pinned = parcel?.pinned, let number = table.number(of: pinned) {
+            return families.contains(table.sources[number].address.isIPv4) && (unbound[number] ?? now) <= now
+                ? number : nil
+        }
+        let route = parcel?.route ?? "default"
+        let step = parcel?.step ?? 0
+        guard let pool = table.pool(of: route, step: step) else { return nil }
+        let tried = Set((parcel?.tried ?? []).compactMap(table.number(of:)))
+        if let source = pick(from: pool.members, at: site, families: families, excluding: tried) { return source }
+        // Past the last step a message that was refused from every source may start over, though not with the last one.
+        guard step >= table.steps(of: route).count, let last = parcel?.tried.last else { return nil }
+        let latest = Set([table.number(of: last)].compactMap { $0 })
+        return pick(from: pool.members, at: site, families: families, excluding: latest)
+    }
+
+    /// Uniform over the free ones: draws at random and looks again when the drawn one is not free, and only when that
+    /// fails often (most are not free) makes the list of those that are.
+    private mutating func pick(
+        from members: [Int], at site: Site, families: Set<Bool>, excluding: Set<Int>
+    ) -> Int? {
+        guard !members.isEmpty else { return nil }
+        for _ in 0..<8 {
+            let candidate = members[Int.random(in: 0..<members.count, using: &random)]
+            if isFree(candidate, at: site, families, excluding) { return candidate }
+        }
+        return members.filter { isFree($0, at: site, families, excluding) }.randomElement(using: &random)
+    }
+
+    private func isFree(_ source: Int, at site: Site, _ families: Set<Bool>, _ excluding: Set<Int>) -> Bool {
+        families.contains(table.sources[source].address.isIPv4) && (site.cooling[source] ?? now) <= now
+            && (unbound[source] ?? now) <= now && !excluding.contains(source)
+    }
+}

@@ -1,0 +1,62 @@
+/// What an operator's `ipmaps/` say, checked and expanded: which sources there are and how mail may use them.
+package struct IPMap: Sendable {
+    package var pools: [String: Pool]
+    /// The steps of each route by its name; `default` is always there.
+    package var routes: [String: [Step]]
+    /// A fixed way for a domain, by lower-cased domain.
+    package var sites: [String: FixedSite]
+
+    package init(pools: [String: Pool], routes: [String: [Step]], sites: [String: FixedSite]) {
+        self.pools = pools
+        self.routes = routes
+        self.sites = sites
+    }
+
+    package struct Pool: Sendable {
+        package var name: String
+        /// Those that may send, in the order of the files.
+        package var sources: [Source]
+        /// 1 or more.
+        package var messagesPerSession: Int
+
+        package init(name: String, sources: [Source], messagesPerSession: Int = 20) {
+            self.name = name
+            self.sources = sources
+            self.messagesPerSession = messagesPerSession
+        }
+    }
+
+    /// `pool main/4`: up to four sources of that pool.
+    package struct Step: Sendable, Hashable {
+        package var pool: String
+        package var budget: Int
+
+        package init(pool: String, budget: Int) {
+            self.pool = pool
+            self.budget = budget
+        }
+    }
+
+    package struct FixedSite: Sendable, Hashable {
+        /// A name or an address.
+        package var host: String
+        package var port: Int
+        package var tls: TLSNeed
+
+        package init(host: String, port: Int, tls: TLSNeed) {
+            self.host = host
+            self.port = port
+            self.tls = tls
+        }
+    }
+}
+
+/// What a session demands of TLS.
+package enum TLSNeed: String, Sendable, Hashable {
+    /// STARTTLS where offered, without checking the certificate; in the clear where it is not (RFC 7435).
+    case opportunistic
+    /// A verified certificate, or no session.
+    case required
+    /// Never asks for it.
+    case none
+}

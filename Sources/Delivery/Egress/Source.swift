@@ -1,0 +1,15 @@
+package import Mail
+
+/// An address that mail is sent from, with the name it gives itself.
+package struct Source: Sendable, Hashable {
+    /// `vienna-17`: the range's name and the member's number; unique in a map.
+    package let name: String
+    package let address: IPAddress
+    package let ehlo: String
+
+    package init(name: String, address: IPAddress, ehlo: String) {
+        self.name = name
+        self.address = address
+        self.ehlo = ehlo
+    }
+}

@@ -1,0 +1,213 @@
+package import Mail
+import Queue
+
+/// What a finished transaction means for each of its recipients.
+extension Planner {
+    package mutating func finished(_ id: SessionID, _ result: TransactionResult, at now: Timestamp) {
+        self.now = now
+        guard let session = sessions[id], let parcel = session.parcel else { return }
+        session.parcel = nil
+        session.sent += 1
+        var offset = 0
+        var goingOn: [Parcel.Piece] = []
+        for piece in parcel.pieces {
+            let answers = result.answers.dropFirst(offset).prefix(piece.wired)
+            offset += piece.wired
+            if let rest = settle(piece, answers, of: parcel, on: session) { goingOn.append(rest) }
+        }
+        if !result.reusable { forget(session) }
+        if !goingOn.isEmpty {
+            let next = Parcel(message: parcel.message, pieces: goingOn)
+            next.redone = parcel.redone + 1
+            if next.isPlain {
+                session.site.plain.prepend(next, of: next.message.customer)
+            } else {
+                session.site.picky.append(next)
+            }
+        }
+        if result.reusable {
+            rest(session)
+        } else {
+            refill(session.site)
+            if session.site.waiting > 0 { dispatch(session.site) }
+        }
+    }
+
+    /// Sorts one work's recipients by their answers. Returns the piece when some of it goes on at once.
+    private mutating func settle(
+        _ piece: Parcel.Piece, _ answers: ArraySlice<PhaseAnswer>, of parcel: Parcel, on session: OpenSession
+    ) -> Parcel.Piece? {
+        var piece = piece
+        let tried = piece.next.prefix(piece.wired)
+        var rest = Array(piece.next.dropFirst(piece.wired))
+        var ended: [Settlement.Ended] = []
+        var again: [Address] = []
+        var judged: [(AnswerGroup, Judgement)] = []
+        var groups = AnswerGroups()
+        for (recipient, answer) in zip(tried, answers) {
+            groups.add(recipient, answer)
+        }
+        for group in groups.all {
+            var judgement = judge(group.answer, for: piece, of: parcel, on: session)
+            if case .otherSource = judgement.verdict { step(&piece, session, &judgement) }
+            switch judgement.verdict {
+            case .delivered:
+                if !session.site.cooling.isEmpty { session.site.cooling[session.source] = nil }
+                for recipient in group.recipients { ended.append(end(recipient, .delivered, group.answer.said)) }
+            case .failed:
+                let reason = "\(session.plan.host) \(group.answer.said)"
+                for recipient in group.recipients { ended.append(end(recipient, .failed, reason)) }
+            case .otherSource, .freshSession:
+                again += group.recipients
+            case .later(let atLeast, let samePath):
+                piece.aside += group.recipients
+                piece.wait = Parcel.Wait(
+                    atLeast: [piece.wait?.atLeast, atLeast].compactMap { $0 }.max(),
+                    pinned: samePath ? session.plan.source.name : piece.wait?.pinned)
+            }
+            if judgement.reading != nil { note(group.answer, in: &piece, host: session.plan.host) }
+            judged.append((group, judgement))
+        }
+        rest = again + rest
+        let next = rest.isEmpty && !piece.aside.isEmpty ? due(after: piece) : nil
+        for (group, judgement) in judged { trace(group, judgement, of: parcel, on: session, next: next) }
+        return conclude(piece, ended: ended, goingOn: rest, due: next, at: session.site)
+    }
+
+    private func judge(
+        _ answer: PhaseAnswer, for piece: Parcel.Piece, of parcel: Parcel, on session: OpenSession
+    ) -> Judgement {
+        if answer.phase == .dot, case .reply(let reply) = answer.answer, reply.isPositive {
+            return Judgement(verdict: .delivered, reading: nil, why: "accepted by the receiver")
+        }
+        let reading = rules.read(answer, site: session.site.name)
+        return Judgement(
+            of: answer, read: reading, reused: session.sent > 1 && parcel.redone < 3,
+            firstRound: piece.work.progress.rounds == 0)
+    }
+
+    /// A source was refused: remembers it with the work and its path, and walks the route's steps.
+    private mutating func step(_ piece: inout Parcel.Piece, _ session: OpenSession, _ judgement: inout Judgement) {
+        let name = session.plan.source.name
+        session.site.cooling[session.source] = now + (judgement.reading?.hold ?? configuration.cooldown)
+        let route = piece.work.progress.route
+        let steps = table.steps(of: route)
+        if !piece.work.progress.tried.contains(name) { piece.work.progress.tried.append(name) }
+        piece.work.progress.pinned = nil
+        let step = piece.work.progress.step
+        guard step < steps.count, let pool = table.pool(of: route, step: step) else {
+            judgement.verdict = .later(atLeast: nil, samePath: false)
+            judgement.why += "; the route is spent, so one source is tried in each round"
+            return
+        }
+        let used = piece.work.progress.tried.count { table.number(of: $0).map { pool.isMember[$0] } ?? false }
+        // Neighbours share a network's reputation: for `range` the rest of the step is not tried.
+        guard used >= steps[step].budget || judgement.reading?.cause == .range else { return }
+        piece.work.progress.step += 1
+        if piece.work.progress.step >= steps.count {
+            judgement.verdict = .later(atLeast: nil, samePath: false)
+            judgement.why += "; the route is spent after \(used) sources"
+        }
+    }
+
+    private func note(_ answer: PhaseAnswer, in piece: inout Parcel.Piece, host: String) {
+        let line = "\(host) \(answer.said) (\(answer.phase))"
+        if piece.work.progress.firstRefusal == nil { piece.work.progress.firstRefusal = line }
+        piece.work.progress.lastRefusal = line
+    }
+
+    /// Writes down what ended and what remains; the piece comes back when some of it goes on at once.
+    private mutating func conclude(
+        _ piece: Parcel.Piece, ended: [Settlement.Ended], goingOn: [Address], due: Timestamp?, at site: Site
+    ) -> Parcel.Piece? {
+        var piece = piece
+        let left = goingOn + piece.aside
+        guard !left.isEmpty else {
+            settlements.append(Settlement(key: piece.work.key, ended: ended, remaining: nil))
+            letGo(of: piece.work, at: site)
+            return nil
+        }
+        piece.work.recipients = left
+        guard goingOn.isEmpty else {
+            piece.next = goingOn
+            piece.wired = 0
+            settlements.append(
+                Settlement(key: piece.work.key, ended: ended, remaining: piece.work, stillHandedOut: true))
+            return piece
+        }
+        deferWork(piece, ended: ended, due: due ?? now, at: site)
+        return nil
+    }
+
+    /// Back to the queue until the next round.
+    private mutating func deferWork(
+        _ piece: Parcel.Piece, ended: [Settlement.Ended], due: Timestamp, at site: Site
+    ) {
+        var work = piece.work
+        work.progress.due = due
+        work.progress.rounds += 1
+        work.progress.pinned = piece.wait?.pinned
+        settlements.append(Settlement(key: work.key, ended: ended, remaining: work))
+        letGo(of: piece.work, at: site)
+    }
+
+    private mutating func due(after piece: Parcel.Piece) -> Timestamp {
+        let scheduled = wait(round: piece.work.progress.rounds)
+        let span = max(scheduled, piece.wait?.atLeast ?? scheduled)
+        return min(now + span, piece.work.message.expires)
+    }
+
+    /// The schedule's wait with its jitter.
+    mutating func wait(round: Int) -> Timestamp.Span {
+        let schedule = configuration.schedule
+        guard let last = schedule.last else { return .minutes(30) }
+        let base = Double((round < schedule.count ? schedule[max(0, round)] : last).milliseconds)
+        let factor = 1 + configuration.jitter * Double.random(in: -1...1, using: &random)
+        return Timestamp.Span(milliseconds: Int64(min(max(1, base * factor), 1e15)))
+    }
+
+    /// Works that found no source go back to the schedule as a whole.
+    mutating func postpone(_ parcel: Parcel, at site: Site, why: String) {
+        for piece in parcel.pieces {
+            var piece = piece
+            piece.aside = piece.work.recipients
+            let next = due(after: piece)
+            traceUnattempted(parcel, site: site.name, .trouble(.local, why), phase: .connect, next: next)
+            deferWork(piece, ended: [], due: next, at: site)
+        }
+    }
+
+    /// Every recipient of the parcel fails.
+    mutating func end(_ parcel: Parcel, at site: Site, cause: Cause, why: String) {
+        for piece in parcel.pieces {
+            let recipients = piece.work.recipients
+            settlements.append(
+                Settlement(key: piece.work.key, ended: recipients.map { end($0, .failed, why) }, remaining: nil))
+            traceEnd(parcel.message.id, recipients, .failed, why)
+            letGo(of: piece.work, at: site)
+        }
+    }
+
+    private func end(_ recipient: Address, _ how: RecipientEnd, _ reason: String) -> Settlement.Ended {
+        Settlement.Ended(recipient: recipient, how: how, reason: reason, at: now)
+    }
+}
+
+/// Recipients of one work that got the same answer.
+struct AnswerGroup {
+    var answer: PhaseAnswer
+    var recipients: [Address]
+}
+
+/// The answers of one work, in the order of their first; most works have one.
+struct AnswerGroups {
+    private(set) var all: [AnswerGroup] = []
+
+    mutating func add(_ recipient: Address, _ answer: PhaseAnswer) {
+        if let index = all.firstIndex(where: { $0.answer == answer }) {
+            all[index].recipients.append(recipient)
+        } else {
+            all.append(AnswerGroup(answer: answer, recipients: [recipient]))
+        }
+    }
+}

@@ -1,0 +1,117 @@
+import DNS
+package import Mail
+import Queue
+
+/// What it means that a session could not be opened: nothing was said about any message yet.
+extension Planner {
+    package mutating func failed(_ id: SessionID, with answer: PhaseAnswer, at now: Timestamp) {
+        self.now = now
+        guard let session = sessions[id] else { return }
+        let site = session.site
+        let reading = rules.read(answer, site: site.name)
+        switch reading.cause {
+        case .source, .range:
+            charge(session, answer, reading)
+            return
+        case .local:
+            unbound[session.source] = now + configuration.unboundRest
+            traceOpening(session, answer, reading, "another source", "the source cannot be used on this machine")
+        case .domain where answer.isForbidden:
+            site.forbidden.insert(session.plan.address)
+            traceOpening(session, answer, reading, "next host", "its address may not be connected to")
+        case .tls where session.plan.tls == .opportunistic:
+            site.withoutTLS[session.plan.address] = now + .hours(1)
+            traceOpening(
+                session, answer, reading, "again at once", "TLS failed and no policy asks for it: in the clear")
+        default:
+            restHost(session, answer, reading)
+        }
+        forget(session)
+        if site.waiting > 0 { dispatch(site) }
+    }
+
+    /// How long a host is believed to take no more sessions than it has.
+    private static let enoughSpan = Timestamp.Span.minutes(1)
+
+    /// The host's address rests; the next host is tried, or the site when there is none.
+    private mutating func restHost(_ session: OpenSession, _ answer: PhaseAnswer, _ reading: Reading) {
+        let site = session.site
+        let open = site.sessions - site.opening
+        let span = max(reading.hold ?? .minutes(0), wait(round: site.failures))
+        site.resting[session.plan.address] = now + span
+        let others = site.hosts.contains { host in
+            host.addresses.contains { (site.resting[$0] ?? now) <= now && !site.forbidden.contains($0) }
+        }
+        if others {
+            traceOpening(session, answer, reading, "next host", "\(session.plan.host) does not take sessions")
+            return
+        }
+        if open > 0 {
+            // It talks to us on those: it may just not want more of them.
+            site.resting[session.plan.address] = nil
+            site.enough = (open, now + Self.enoughSpan)
+            traceOpening(session, answer, reading, "on an open session", "the host takes \(open) sessions at a time")
+            return
+        }
+        let until = site.resting.values.filter { $0 > now }.min() ?? now + span
+        site.failures += 1
+        traceOpening(session, answer, reading, "later", "no host of the site takes sessions", next: until)
+        note(answer, for: site, host: session.plan.host)
+        block(site, until: until, why: "\(session.plan.host) \(answer.said)")
+    }
+
+    /// Those that wait learn why, for the first lines of their bounce; bounded, since a dead site must cost little.
+    private func note(_ answer: PhaseAnswer, for site: Site, host: String) {
+        let line = "\(host) \(answer.said) (\(answer.phase))"
+        for parcel in site.plain.some(Self.tracedAtOnce) + site.picky.prefix(Self.tracedAtOnce) {
+            for index in parcel.pieces.indices {
+                if parcel.pieces[index].work.progress.firstRefusal == nil {
+                    parcel.pieces[index].work.progress.firstRefusal = line
+                }
+                parcel.pieces[index].work.progress.lastRefusal = line
+            }
+        }
+    }
+
+    /// Our address was refused before anything was said: the path rests, and one waiting message is charged with the
+    /// source, so that its budget bounds how many addresses are shown to this receiver.
+    private mutating func charge(_ session: OpenSession, _ answer: PhaseAnswer, _ reading: Reading) {
+        let site = session.site
+        site.cooling[session.source] = now + (reading.hold ?? configuration.cooldown)
+        let charged: Parcel?
+        if let purpose = session.purpose, let index = site.picky.firstIndex(where: { $0 === purpose }) {
+            charged = site.picky.remove(at: index)
+        } else {
+            charged = site.plain.popFirst()
+        }
+        guard let charged else {
+            forget(session)
+            if site.waiting > 0 { dispatch(site) }
+            return
+        }
+        charged.sought = false
+        session.parcel = charged
+        var wired = 0
+        for index in charged.pieces.indices {
+            charged.pieces[index].wired = charged.pieces[index].next.count
+            wired += charged.pieces[index].wired
+        }
+        let answers = Array(repeating: answer, count: wired)
+        finished(session.id, TransactionResult(answers: answers, reusable: false), at: now)
+    }
+}
+
+extension PhaseAnswer {
+    fileprivate var isForbidden: Bool {
+        if case .trouble(.forbidden, _) = answer { return true }
+        return false
+    }
+
+    /// In one line: the receiver's words, or what happened.
+    var said: String {
+        switch answer {
+        case .reply(let reply): "said: \(reply)"
+        case .trouble(_, let text): text
+        }
+    }
+}

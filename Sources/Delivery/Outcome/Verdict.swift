@@ -1,0 +1,75 @@
+import Mail
+
+/// What follows for one recipient from what a receiver answered.
+enum Verdict: Equatable {
+    case delivered
+    /// It ends here: no retry and no other source will help.
+    case failed
+    /// At once, from another source.
+    case otherSource
+    /// At once on a fresh session: the one at hand had gone stale before anything was said about this message.
+    case freshSession
+    case later(atLeast: Timestamp.Span?, samePath: Bool)
+
+    /// As a trace tells it.
+    var name: String {
+        switch self {
+        case .delivered: "delivered"
+        case .failed: "failed"
+        case .otherSource: "another source"
+        case .freshSession: "again at once"
+        case .later: "later"
+        }
+    }
+}
+
+/// A verdict with its grounds.
+struct Judgement {
+    var verdict: Verdict
+    /// nil when the recipient was accepted.
+    var reading: Reading?
+    var why: String
+}
+
+extension Judgement {
+    /// Decides by the cause of an answer, not by its code.
+    ///
+    /// - Parameters:
+    ///   - reused: an earlier transaction went well on the same session.
+    ///   - firstRound: the message has not been deferred before.
+    init(of answer: PhaseAnswer, read reading: Reading, reused: Bool, firstRound: Bool) {
+        let permanent = if case .reply(let reply) = answer.answer { reply.isPermanent } else { false }
+        self.reading = reading
+        switch reading.cause {
+        case .source:
+            verdict = .otherSource
+            why = "the refusal is about our address"
+        case .range:
+            verdict = .otherSource
+            why = "the refusal is about our network"
+        case .greylist:
+            verdict = .later(atLeast: reading.hold ?? .minutes(5), samePath: true)
+            why = "first contact: the same source comes again"
+        case .volume:
+            verdict = .later(atLeast: reading.hold, samePath: false)
+            why = "too much at once for this receiver"
+        case .host where reused && answer.phase == .mail:
+            verdict = .freshSession
+            why = "the session had gone stale"
+        case .host, .mailbox, .tls, .local:
+            verdict = .later(atLeast: reading.hold, samePath: false)
+            why = "the receiver or the way to it is in trouble for now"
+        case .uncertain:
+            verdict = .later(atLeast: reading.hold, samePath: true)
+            why = "the connection broke after the final dot, so it may have been delivered: no other source is tried"
+        case .recipient, .domain:
+            verdict = .failed
+            why = "no retry will help"
+        case .content, .auth, .size, .protocol, .unknown:
+            verdict = permanent ? .failed : .later(atLeast: reading.hold, samePath: firstRound)
+            why = permanent ? "a permanent refusal that no other source changes" : "a temporary refusal"
+            if case .trouble(.missingExtension, _) = answer.answer { verdict = .failed }
+            if case .trouble(.tooLarge, _) = answer.answer { verdict = .failed }
+        }
+    }
+}

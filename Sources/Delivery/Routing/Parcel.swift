@@ -1,0 +1,59 @@
+import Mail
+import Queue
+
+/// Works of one message that go to one site together: what one transaction carries.
+final class Parcel {
+    var pieces: [Piece]
+    /// How often it went back to the front because a reused session had gone stale under it.
+    var redone = 0
+    /// A session is being opened for just this parcel.
+    var sought = false
+    let message: QueuedMessage
+
+    init(message: QueuedMessage, pieces: [Piece]) {
+        self.message = message
+        self.pieces = pieces
+    }
+
+    convenience init(_ work: Work) {
+        self.init(message: work.message, pieces: [Piece(work)])
+    }
+
+    /// One work, with what of it is to be tried now.
+    struct Piece {
+        var work: Work
+        /// Recipients to try next.
+        var next: [Address]
+        /// How many of `next`, from its start, are on the wire now.
+        var wired = 0
+        /// Refused for now: they wait for the rest of the work, then for the schedule.
+        var aside: [Address] = []
+        /// When to come back for those, and from where.
+        var wait: Wait?
+
+        init(_ work: Work) {
+            self.work = work
+            self.next = work.recipients
+        }
+    }
+
+    struct Wait {
+        /// At least this long; nil leaves it to the schedule.
+        var atLeast: Timestamp.Span?
+        /// Name of the source to keep.
+        var pinned: String?
+    }
+
+    /// Any session of the first step will do.
+    var isPlain: Bool {
+        pieces.allSatisfy { piece in
+            let progress = piece.work.progress
+            return progress.tried.isEmpty && progress.pinned == nil && progress.step == 0
+        }
+    }
+
+    var tried: [String] { pieces.flatMap(\.work.progress.tried) }
+    var pinned: String? { pieces.lazy.compactMap(\.work.progress.pinned).first }
+    var route: String { pieces.first?.work.progress.route ?? "default" }
+    var step: Int { pieces.map(\.work.progress.step).max() ?? 0 }
+}

@@ -1,0 +1,137 @@
+package import DNS
+package import Mail
+import Queue
+
+/// From a recipient's domain to the site that takes its mail.
+extension Planner {
+    /// How long a domain keeps its site before the resolver (whose own cache knows the TTL) is asked again.
+    private static let siteFreshness = Timestamp.Span.seconds(60)
+
+    /// The site of a domain; nil while it is being asked for.
+    mutating func site(of domain: String) -> Site? {
+        if let state = domains[domain] {
+            if let site = state.site, now - state.checked < Self.siteFreshness { return site }
+            if state.resolving { return nil }
+        }
+        domains[domain, default: DomainState()].resolving = true
+        actions.append(.resolve(lookup(for: domain)))
+        return nil
+    }
+
+    private func lookup(for domain: String) -> HostQuery {
+        guard let fixed = table.sites[domain] else { return .mail(domain: domain) }
+        return .host(fixed.host, domain: domain)
+    }
+
+    func block(of domain: String) -> Site.Block? {
+        guard let state = domains[domain] else { return nil }
+        if let block = state.blocked, block.until > now { return block }
+        if let block = state.site?.blocked, block.until > now { return block }
+        return nil
+    }
+
+    /// The resolver's answer.
+    package mutating func resolved(_ lookup: HostQuery, _ resolution: Resolution, at now: Timestamp) {
+        self.now = now
+        let domain = lookup.domain
+        var state = domains[domain] ?? DomainState()
+        let waiting = state.waiting
+        state.waiting = []
+        state.resolving = false
+        state.checked = now
+        switch resolution {
+        case .hosts(let hosts):
+            let site = site(for: domain, hosts)
+            state.site = site
+            state.blocked = nil
+            state.failures = 0
+            domains[domain] = state
+            for parcel in waiting { join(parcel, site) }
+            if let block = site.blocked, block.until > now {
+                clear(site, until: block.until)
+            } else {
+                dispatch(site)
+            }
+        case .never(let reason):
+            state.site = nil
+            domains[domain] = state
+            for parcel in waiting { fail(parcel, domain: domain, reason: reason) }
+        case .later(let why):
+            state.site = nil
+            let until = now + wait(round: state.failures)
+            state.failures += 1
+            state.blocked = Site.Block(until: until, why: why)
+            domains[domain] = state
+            for parcel in waiting.prefix(Self.tracedAtOnce) {
+                traceUnattempted(parcel, site: domain, .trouble(.timeout, why), phase: .resolve, next: until)
+            }
+            giveBack(waiting, at: nil)
+            actions.append(.postpone(domain: domain, until: until))
+        }
+    }
+
+    /// How many of the messages that wait for a place get a line in their trace when that place fails: enough for an
+    /// operator to see it on any recent message, few enough that a dead site with a million messages costs nothing.
+    static let tracedAtOnce = 20
+
+    private mutating func site(for domain: String, _ found: HostSet) -> Site {
+        let fixed = table.sites[domain]
+        let key = SiteKey(
+            hosts: found.key, port: fixed?.port ?? configuration.port, tls: fixed?.tls ?? .opportunistic)
+        if let site = sites[key] {
+            site.hosts = found.hosts
+            return site
+        }
+        let site = Site(key: key, hosts: found.hosts)
+        sites[key] = site
+        return site
+    }
+
+    /// Moves a parcel that waited for an answer to its site; works of one message meet again there.
+    private mutating func join(_ parcel: Parcel, _ site: Site) {
+        site.works += parcel.pieces.count
+        enqueue(parcel, at: site)
+    }
+
+    private mutating func fail(_ parcel: Parcel, domain: String, reason: Resolution.NoHosts) {
+        let why =
+            switch reason {
+            case .noSuchDomain: "the domain \(domain) does not exist"
+            case .nullMX: "the domain \(domain) takes no mail (null MX)"
+            case .noUsableHost(let detail): "no host takes mail for \(domain): \(detail)"
+            }
+        for piece in parcel.pieces {
+            letGo(of: piece.work, at: nil)
+            let recipients = piece.work.recipients
+            settlements.append(
+                Settlement(
+                    key: piece.work.key,
+                    ended: recipients.map { Settlement.Ended(recipient: $0, how: .failed, reason: why, at: now) },
+                    remaining: nil))
+            actions.append(
+                .trace(
+                    .attempted(
+                        TraceEvent.Attempt(
+                            id: nextAttempt(), message: parcel.message.id, at: now, site: domain,
+                            recipients: recipients, phase: .resolve, trouble: why, cause: .domain,
+                            decision: "failed", why: "no retry will help"))))
+            traceEnd(parcel.message.id, recipients, .failed, why)
+        }
+    }
+
+    /// Forgets domains and sites of which nothing is known or waiting, so that memory follows the mail under way.
+    mutating func forgetQuietPlaces() {
+        guard domains.count > forgetAbove else { return }
+        let now = now
+        domains = domains.filter { _, state in
+            state.resolving || state.fetching || !state.waiting.isEmpty || (state.blocked?.until ?? now) > now
+                || (state.site?.sessions ?? 0) > 0 || (state.site?.works ?? 0) > 0
+        }
+        let used = Set(domains.values.compactMap { $0.site.map(ObjectIdentifier.init) })
+        sites = sites.filter { _, site in
+            site.sessions > 0 || site.works > 0 || used.contains(ObjectIdentifier(site))
+                || (site.blocked?.until ?? now) > now
+        }
+        forgetAbove = max(10_000, domains.count * 2)
+    }
+}

@@ -1,0 +1,30 @@
+package import Mail
+
+/// How patient and how busy delivery is.
+package struct PlannerConfiguration: Sendable {
+    /// Waits between the rounds of a message; the last one repeats. Not empty.
+    package var schedule: [Timestamp.Span] = [
+        .minutes(5), .minutes(10), .minutes(20), .minutes(40), .hours(1), .hours(2), .hours(4),
+    ]
+    /// 0 to 0.9: each wait is drawn from (1 - jitter) to (1 + jitter) times its length, so that what failed together
+    /// does not come back together.
+    package var jitter = 0.2
+    /// Sessions in all, and to one site; opening and idle ones count.
+    package var sessions = 1_000
+    package var sessionsPerSite = 20
+    package var sessionLifetime = Timestamp.Span.seconds(30)
+    package var sessionIdle = Timestamp.Span.seconds(5)
+    /// RFC 5321 section 4.5.3.1.8 promises 100 everywhere.
+    package var recipientsPerTransaction = 100
+    /// Works kept in memory, in all; a site may hold half of it, a customer at a site a quarter.
+    package var window = 20_000
+    /// Octets of content kept in memory.
+    package var windowOctets = 256 << 20
+    /// How long a source rests for a site that refused it, and a source that cannot be bound.
+    package var cooldown = Timestamp.Span.minutes(30)
+    package var unboundRest = Timestamp.Span.minutes(1)
+    /// Where mail exchangers listen.
+    package var port = 25
+
+    package init() {}
+}

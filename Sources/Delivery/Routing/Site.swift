@@ -1,0 +1,94 @@
+import DNS
+import DequeModule
+import Mail
+import Queue
+
+/// A receiver: the hosts that take its mail, what waits for it, and what is known about the way there.
+///
+/// In this first form a site is a set of MX hosts (or the fixed way of an ip map).
+final class Site {
+    let key: SiteKey
+    var hosts: [HostSet.Host]
+    var plain = FairQueue<Parcel>()
+    /// Parcels that may not use every source.
+    var picky: Deque<Parcel> = []
+    /// Open sessions without a transaction; the last was used last.
+    var idle: [OpenSession] = []
+    var opening = 0
+    /// Opening, busy and idle ones.
+    var sessions = 0
+    /// Addresses of hosts that did not answer, and until when they rest.
+    var resting: [IPAddress: Timestamp] = [:]
+    /// Addresses that the rule on where to connect forbids.
+    var forbidden: Set<IPAddress> = []
+    /// Addresses where STARTTLS failed: asked for no TLS until then.
+    var withoutTLS: [IPAddress: Timestamp] = [:]
+    /// Sources this site refused, by index, and until when they rest for it.
+    var cooling: [Int: Timestamp] = [:]
+    var blocked: Block?
+    /// It took no further session while it had this many; believed until then.
+    var enough: (sessions: Int, until: Timestamp)?
+    /// How often in a row it was found blocked; the index into the schedule.
+    var failures = 0
+    /// Domains of this site with more due works in the store.
+    var domainsWithMore: Deque<String> = []
+    /// Works in memory for it.
+    var works = 0
+
+    init(key: SiteKey, hosts: [HostSet.Host]) {
+        self.key = key
+        self.hosts = hosts
+    }
+
+    /// Nothing can be sent there before `until`.
+    struct Block {
+        var until: Timestamp
+        var why: String
+    }
+
+    /// As traces name it: the host that mail goes to first.
+    var name: String { hosts.first?.name ?? key.hosts }
+
+    var waiting: Int { plain.count + picky.count }
+
+    /// How many sessions it may have now.
+    func limit(_ configured: Int, at now: Timestamp) -> Int {
+        guard let enough, enough.until > now else { return configured }
+        return min(configured, enough.sessions)
+    }
+}
+
+/// What makes two domains the same site.
+struct SiteKey: Hashable {
+    var hosts: String
+    var port: Int
+    var tls: TLSNeed
+}
+
+/// A session from the planner's side.
+final class OpenSession {
+    let id: SessionID
+    let site: Site
+    /// Index of the source.
+    let source: Int
+    let plan: SessionPlan
+    /// Messages it may carry.
+    let limit: Int
+    var opened: Timestamp?
+    var idleSince: Timestamp?
+    var sent = 0
+    var tls: String?
+    /// What is on the wire.
+    var parcel: Parcel?
+    /// The parcel whose needs chose the source.
+    var purpose: Parcel?
+
+    init(plan: SessionPlan, site: Site, source: Int, limit: Int, purpose: Parcel?) {
+        self.id = plan.id
+        self.limit = limit
+        self.plan = plan
+        self.site = site
+        self.source = source
+        self.purpose = purpose
+    }
+}
