@@ -54,9 +54,35 @@ let package = Package(
             name: "Delivery",
             dependencies: ["Mail", "SMTP", "DNS", "Queue", nioCore, nioPosix, nioSSL, logging, deque, heap],
             swiftSettings: settings),
+        .target(
+            name: "RelayTesting",
+            dependencies: [
+                "Mail", "SMTP", "DNS", "Queue", "Storage", "Intake", "Delivery", nioCore, nioPosix, nioSSL,
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ],
+            path: "Tests/RelayTesting", swiftSettings: settings),
         .testTarget(name: "MailTests", dependencies: ["Mail", nioCore], swiftSettings: settings),
         .testTarget(
             name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL],
+            swiftSettings: settings),
+        .testTarget(
+            name: "QueueTests", dependencies: ["Queue", "RelayTesting", "Mail", nioCore, logging],
+            swiftSettings: settings),
+        .testTarget(
+            name: "StorageTests",
+            dependencies: [
+                "Storage", "Queue", "RelayTesting", "Mail", nioCore, nioPosix, logging,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "IntakeTests",
+            dependencies: ["Intake", "RelayTesting", "Mail", "SMTP", "Queue", nioCore, nioPosix, nioSSL, logging],
+            swiftSettings: settings),
+        .testTarget(name: "DNSTests", dependencies: ["DNS", "RelayTesting", "Mail", nioCore], swiftSettings: settings),
+        .testTarget(
+            name: "DeliveryTests",
+            dependencies: ["Delivery", "RelayTesting", "Mail", "SMTP", "DNS", "Queue", nioCore, nioPosix, logging],
             swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ],

@@ -1,0 +1,193 @@
+import DNS
+import Mail
+import Queue
+import Testing
+
+@testable import Delivery
+
+/// Random worlds: whatever happens in whatever order, nothing is lost, kept without a next event, or ended twice.
+@Suite("Planner, random events")
+struct PlannerPropertyTests {
+    @Test(arguments: [UInt64](1...60))
+    func `every work ends once or goes back to the queue with a due time`(seed: UInt64) throws {
+        var world = try RandomWorld(seed: seed)
+        for _ in 0..<600 { try world.step() }
+        try world.settleDown()
+        #expect(world.held.isEmpty, "works nobody will hear of again: \(world.held.count)")
+        #expect(world.scene.planner.works == 0)
+        #expect(world.scene.planner.octets == 0)
+    }
+}
+
+struct RandomWorld {
+    var scene: Scene
+    var random: PlannerRandom
+    /// Works handed to the planner and not settled.
+    var held: Set<WorkKey> = []
+    /// Works in the store, with what is left of them.
+    var stored: [WorkKey: Work] = [:]
+    var ended: [String: Int] = [:]
+    var opening: [SessionPlan] = []
+    var wired: [SessionID: Transaction] = [:]
+    var idle: Set<SessionID> = []
+    var lookups: [HostQuery] = []
+
+    init(seed: UInt64) throws {
+        var listed = ReplyRule(id: "listed", cause: .source, source: "test", examples: ["550 5.7.1 blocked using x"])
+        listed.patterns = ["blocked using"]
+        scene = Scene(sources: 6, messagesPerSession: 3, seed: seed, rules: try ReplyRules([listed])) {
+            $0.window = 60
+            $0.sessionsPerSite = 3
+            $0.recipientsPerTransaction = 3
+        }
+        random = PlannerRandom(seed: seed &* 7_919)
+    }
+
+    mutating func step() throws {
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0...2: arrive()
+        case 3: read()
+        case 4: resolve()
+        case 5: try open()
+        case 6...8: try answer()
+        default:
+            scene.wait(.milliseconds(.random(in: 1...600_000, using: &random)))
+            if let id = idle.randomElement(using: &random), Bool.random(using: &random) {
+                idle.remove(id)
+                scene.planner.closed(id, at: scene.now)
+            }
+        }
+        try collect()
+    }
+
+    private mutating func arrive() {
+        let domains = ["a.example", "b.example", "c.example"]
+        let recipients = (1...Int.random(in: 1...5, using: &random)).map { number in
+            "u\(number)@\(domains[Int.random(in: 0..<3, using: &random)])"
+        }
+        let works = scene.work(recipients, customer: ["x", "y"][Int.random(in: 0..<2, using: &random)])
+        for work in works { held.insert(work.key) }
+        for work in scene.planner.arrived(works, at: scene.now) {
+            held.remove(work.key)
+            stored[work.key] = work
+        }
+    }
+
+    private mutating func read() {
+        let due = stored.values.filter { $0.progress.due <= scene.now && !held.contains($0.key) }
+        let names = Set(due.map(\.domain))
+        scene.planner.due(domains: names.sorted(), at: scene.now)
+    }
+
+    private mutating func resolve() {
+        guard !lookups.isEmpty else { return }
+        let lookup = lookups.removeFirst()
+        let hosts = ["mx1.shared.example": UInt16(10), "mx2.shared.example": 20]
+        let answer: Resolution =
+            switch Int.random(in: 0..<6, using: &random) {
+            case 0: .later("SERVFAIL")
+            case 1: .never(.nullMX)
+            case 2: .hosts(Scene.hosts(["mx.\(lookup.domain)": 5]))
+            default: .hosts(Scene.hosts(hosts))
+            }
+        scene.planner.resolved(lookup, answer, at: scene.now)
+    }
+
+    private mutating func open() throws {
+        guard !opening.isEmpty else { return }
+        let plan = opening.removeFirst()
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: scene.planner.failed(plan.id, with: .said(554, nil, "blocked using x", at: .banner), at: scene.now)
+        case 1:
+            let answer = PhaseAnswer(phase: .connect, answer: .trouble(.timeout, "timed out"))
+            scene.planner.failed(plan.id, with: answer, at: scene.now)
+        case 2:
+            let answer = PhaseAnswer(phase: .connect, answer: .trouble(.local, "cannot bind"))
+            scene.planner.failed(plan.id, with: answer, at: scene.now)
+        default:
+            idle.insert(plan.id)
+            scene.planner.opened(plan.id, facts: SessionFacts(tls: nil), at: scene.now)
+        }
+    }
+
+    private mutating func answer() throws {
+        guard let (id, transaction) = wired.min(by: { $0.key.value < $1.key.value }) else { return }
+        wired[id] = nil
+        let reusable = Bool.random(using: &random)
+        let choices: [PhaseAnswer] = [
+            .accepted, .accepted, .said(550, EnhancedStatus(5, 7, 1), "blocked using x", at: .rcpt),
+            .said(450, EnhancedStatus(4, 2, 0), "later", at: .rcpt), .said(550, nil, "no", at: .rcpt),
+            PhaseAnswer(phase: .mail, answer: .trouble(.connection, "reset")),
+            PhaseAnswer(phase: .dot, answer: .trouble(.timeout, "timed out")),
+        ]
+        let answers = transaction.recipients.map { _ in choices[Int.random(in: 0..<choices.count, using: &random)] }
+        if reusable { idle.insert(id) } else { idle.remove(id) }
+        scene.planner.finished(id, TransactionResult(answers: answers, reusable: reusable), at: scene.now)
+    }
+
+    private mutating func collect() throws {
+        scene.collect()
+        for action in scene.take() {
+            switch action {
+            case .resolve(let lookup): lookups.append(lookup)
+            case .open(let plan): opening.append(plan)
+            case .send(let id, let transaction):
+                #expect(wired[id] == nil, "one transaction at a time")
+                #expect(!transaction.recipients.isEmpty)
+                idle.remove(id)
+                wired[id] = transaction
+            case .close(let id): idle.remove(id)
+            case .settle(let settlements): try settle(settlements)
+            case .fetch(let domain, let limit): fetch(domain, limit)
+            case .postpone(_, let until): #expect(until > scene.now)
+            case .trace: break
+            }
+        }
+    }
+
+    private mutating func settle(_ settlements: [Settlement]) throws {
+        for settlement in settlements {
+            #expect(held.contains(settlement.key), "settled what was not handed out")
+            for end in settlement.ended {
+                ended["\(settlement.key.message) \(end.recipient)", default: 0] += 1
+            }
+            stored[settlement.key] = settlement.remaining
+            if !settlement.stillHandedOut { held.remove(settlement.key) }
+        }
+        #expect(ended.values.allSatisfy { $0 == 1 }, "ended twice")
+    }
+
+    private mutating func fetch(_ domain: String, _ limit: Int) {
+        let due = stored.values.filter { $0.domain == domain && $0.progress.due <= scene.now && !held.contains($0.key) }
+        let page = due.sorted { $0.message.id < $1.message.id }.prefix(limit)
+        for work in page { held.insert(work.key) }
+        scene.planner.fetched(domain: domain, works: Array(page), more: due.count > page.count, at: scene.now)
+        scene.collect()
+    }
+
+    /// A kind world from here on: everything that is under way gets its answer.
+    mutating func settleDown() throws {
+        for _ in 0..<5_000 where !held.isEmpty {
+            while !lookups.isEmpty {
+                let lookup = lookups.removeFirst()
+                scene.planner.resolved(lookup, .hosts(Scene.hosts(["mx.kind.example": 1])), at: scene.now)
+            }
+            while let plan = opening.popLast() {
+                idle.insert(plan.id)
+                scene.planner.opened(plan.id, facts: SessionFacts(tls: nil), at: scene.now)
+            }
+            for (id, transaction) in wired {
+                wired[id] = nil
+                let answers = transaction.recipients.map { _ in PhaseAnswer.accepted }
+                scene.planner.finished(id, TransactionResult(answers: answers, reusable: true), at: scene.now)
+            }
+            try collect()
+            scene.wait(.milliseconds(250))
+            try collect()
+        }
+    }
+}
+
+extension Timestamp.Span {
+    fileprivate static func milliseconds(_ count: Int64) -> Timestamp.Span { Timestamp.Span(milliseconds: count) }
+}

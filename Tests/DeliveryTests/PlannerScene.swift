@@ -1,0 +1,180 @@
+import DNS
+import Mail
+import NIOCore
+import Queue
+
+@testable import Delivery
+
+/// A planner with a manual clock, and what it wants done, so that a test reads as a transcript.
+struct Scene {
+    var planner: Planner
+    var now = Timestamp(milliseconds: 1_800_000_000_000)
+    /// Actions since the last `expect`.
+    var actions: [PlannerAction] = []
+    private var lastID: UInt64 = 0
+
+    init(
+        sources count: Int = 4, budget: Int = 4, messagesPerSession: Int = 20, steps: [IPMap.Step]? = nil,
+        seed: UInt64 = 1, sites: [String: IPMap.FixedSite] = [:], rules: ReplyRules,
+        configure: (inout PlannerConfiguration) -> Void = { _ in }
+    ) {
+        var configuration = PlannerConfiguration()
+        configuration.jitter = 0
+        configure(&configuration)
+        let sources = (1...count).map { number in
+            Source(
+                name: "lab-\(number)", address: IPAddress(v4: 0x7F4D_0000 + UInt32(number)),
+                ehlo: "out-\(number).lab.example")
+        }
+        let map = IPMap(
+            pools: ["main": IPMap.Pool(name: "main", sources: sources, messagesPerSession: messagesPerSession)],
+            routes: ["default": steps ?? [IPMap.Step(pool: "main", budget: budget)]], sites: sites)
+        planner = Planner(configuration: configuration, map: map, rules: rules, seed: seed)
+    }
+
+    mutating func work(
+        _ recipients: [String], customer: String = "acme", size: Int = 100, expiresIn: Timestamp.Span = .days(5),
+        progress: Progress? = nil
+    ) -> [Work] {
+        lastID += 1
+        let message = QueuedMessage(
+            id: MessageID(value: lastID), customer: customer, sender: .null, eightBit: false, utf8: false, size: size,
+            arrived: now, expires: now + expiresIn, content: .inline(ByteBuffer(repeating: 65, count: size)))
+        let addresses = recipients.map { text -> Address in
+            let parts = text.split(separator: "@")
+            return Address(localPart: String(parts[0]), domain: String(parts[1]))
+        }
+        var domains: [String] = []
+        for address in addresses where !domains.contains(address.domain) { domains.append(address.domain) }
+        return domains.map { domain in
+            Work(
+                message: message, domain: domain, recipients: addresses.filter { $0.domain == domain },
+                progress: progress ?? Progress(due: now))
+        }
+    }
+
+    @discardableResult
+    mutating func arrive(_ works: [Work]) -> [Work] {
+        let back = planner.arrived(works, at: now)
+        collect()
+        return back
+    }
+
+    /// Answers every open question: one host named after the domain, unless told otherwise.
+    mutating func resolve(_ answer: (String) -> Resolution = { .hosts(Scene.hosts(["mx.\($0)": 10])) }) {
+        let queries = actions.compactMap { action in if case .resolve(let query) = action { query } else { nil } }
+        actions.removeAll { if case .resolve = $0 { true } else { false } }
+        for query in queries {
+            planner.resolved(query, answer(query.domain), at: now)
+            collect()
+        }
+    }
+
+    static func hosts(_ names: [String: UInt16]) -> HostSet {
+        let sorted = names.sorted { ($0.value, $0.key) < ($1.value, $1.key) }
+        let hosts = sorted.enumerated().map { index, entry in
+            HostSet.Host(
+                name: entry.key, preference: entry.value,
+                addresses: [IPAddress(v4: 0xC633_6401 + UInt32(index))], secure: false)
+        }
+        return HostSet(hosts: hosts, key: sorted.map { "\($0.value) \($0.key)" }.joined(separator: " "))
+    }
+
+    mutating func collect() {
+        actions += planner.takeActions()
+    }
+
+    mutating func take() -> [PlannerAction] {
+        defer { actions = [] }
+        return actions
+    }
+
+    /// The sessions asked for; all else stays in `actions`.
+    mutating func openings() -> [SessionPlan] {
+        var plans: [SessionPlan] = []
+        actions.removeAll { action in
+            if case .open(let plan) = action {
+                plans.append(plan)
+                return true
+            }
+            return false
+        }
+        return plans
+    }
+
+    mutating func transactions() -> [(SessionID, Transaction)] {
+        var sends: [(SessionID, Transaction)] = []
+        actions.removeAll { action in
+            if case .send(let id, let transaction) = action {
+                sends.append((id, transaction))
+                return true
+            }
+            return false
+        }
+        return sends
+    }
+
+    mutating func settlements() -> [Settlement] {
+        var found: [Settlement] = []
+        actions.removeAll { action in
+            if case .settle(let settlements) = action {
+                found += settlements
+                return true
+            }
+            return false
+        }
+        return found
+    }
+
+    mutating func attempts() -> [TraceEvent.Attempt] {
+        var found: [TraceEvent.Attempt] = []
+        actions.removeAll { action in
+            if case .trace(.attempted(let attempt)) = action {
+                found.append(attempt)
+                return true
+            }
+            return false
+        }
+        return found
+    }
+
+    mutating func postponed() -> [String: Timestamp] {
+        var found: [String: Timestamp] = [:]
+        for case .postpone(let domain, let until) in actions { found[domain] = until }
+        return found
+    }
+
+    mutating func open(_ plan: SessionPlan) {
+        planner.opened(plan.id, facts: SessionFacts(tls: nil), at: now)
+        collect()
+    }
+
+    mutating func fail(_ plan: SessionPlan, _ phase: Phase, _ answer: Answer) {
+        planner.failed(plan.id, with: PhaseAnswer(phase: phase, answer: answer), at: now)
+        collect()
+    }
+
+    mutating func answer(_ id: SessionID, _ answers: [PhaseAnswer], reusable: Bool = true) {
+        planner.finished(id, TransactionResult(answers: answers, reusable: reusable), at: now)
+        collect()
+    }
+
+    mutating func wait(_ span: Timestamp.Span) {
+        now = now + span
+        planner.tick(at: now)
+        collect()
+    }
+}
+
+extension PhaseAnswer {
+    static let accepted = PhaseAnswer(phase: .dot, answer: .reply(Reply(250, EnhancedStatus(2, 0, 0), "Ok")))
+
+    static func said(_ code: UInt16, _ status: EnhancedStatus?, _ text: String, at phase: Phase) -> PhaseAnswer {
+        PhaseAnswer(phase: phase, answer: .reply(Reply(code, status, text)))
+    }
+}
+
+extension Planner {
+    /// Sites that nothing is sent to for now.
+    var blockedSites: Int { sites.values.count { ($0.blocked?.until ?? now) > now } }
+}

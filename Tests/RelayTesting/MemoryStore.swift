@@ -1,0 +1,310 @@
+package import Mail
+import NIOCore
+package import Queue
+import Synchronization
+
+/// A store in memory, for tests of what stands on one: it keeps the same contract as SQLite's, without a disk.
+package final class MemoryStore: QueueStore {
+    private let state = Mutex(State())
+    private let released = Bell()
+
+    package init() {}
+
+    struct State {
+        var messages: [MessageID: StoredMessage] = [:]
+        var waiting: [WorkKey: WaitingRow] = [:]
+        var failed: [MessageID: [Settlement.Ended]] = [:]
+        var agenda: [String: Agenda] = [:]
+        var bounds = StoreState(floor: MessageID(value: 0), ceiling: MessageID(value: 0))
+        var free: Int64 = .max
+        var failures = Failures()
+        var writes = 0
+        var lastWrite = ContinuousClock.now
+        var held = false
+        var waiters = 0
+    }
+
+    struct Agenda {
+        var due: Timestamp
+        var until = Timestamp(milliseconds: 0)
+    }
+
+    struct Failures {
+        var writes = 0
+        /// The failing write is carried out all the same, as when only its fsync failed.
+        var reachLog = false
+        var recoveries = 0
+        var kind = StoreFailure.Kind.failed
+    }
+
+    // MARK: What a test sets and sees
+
+    /// The next writes fail, and then the next recoveries.
+    package func fail(
+        writes: Int = 1, recoveries: Int = 0, kind: StoreFailure.Kind = .failed, reachLog: Bool = false
+    ) {
+        state.withLock {
+            $0.failures = Failures(writes: writes, reachLog: reachLog, recoveries: recoveries, kind: kind)
+        }
+    }
+
+    package func setFreeSpace(_ octets: Int64) { state.withLock { $0.free = octets } }
+
+    /// When the last transaction was written.
+    package var lastWrite: ContinuousClock.Instant { state.withLock { $0.lastWrite } }
+
+    /// Lets the commit thread stand still at its next write until ``releaseWrites()``.
+    package func holdWrites() { state.withLock { $0.held = true } }
+
+    package func releaseWrites() {
+        state.withLock { $0.held = false }
+        released.ring()
+    }
+
+    /// The commit thread stands at a held write.
+    package var isHolding: Bool { state.withLock { $0.waiters > 0 } }
+
+    private func waitWhileHeld() {
+        while state.withLock({ state in
+            state.waiters = state.held ? 1 : 0
+            return state.held
+        }) { released.wait(nanoseconds: 1_000_000_000) }
+    }
+
+    /// Transactions written.
+    package var writes: Int { state.withLock { $0.writes } }
+
+    // MARK: QueueStore
+
+    package func open() throws -> StoreState { state.withLock { $0.bounds } }
+
+    package func recover() throws {
+        try state.withLock { state in
+            guard state.failures.recoveries > 0 else { return }
+            state.failures.recoveries -= 1
+            throw StoreFailure(state.failures.kind, "recovery was made to fail")
+        }
+    }
+
+    package func close() throws {}
+
+    package func write(_ batch: StoreBatch) throws -> StoreResult {
+        waitWhileHeld()
+        return try writeNow(batch)
+    }
+
+    private func writeNow(_ batch: StoreBatch) throws -> StoreResult {
+        try state.withLock { state in
+            if state.failures.writes > 0 {
+                state.failures.writes -= 1
+                if state.failures.reachLog { _ = try state.apply(batch) }
+                throw StoreFailure(state.failures.kind, "write was made to fail")
+            }
+            let result = try state.apply(batch)
+            state.writes += 1
+            state.lastWrite = .now
+            return result
+        }
+    }
+
+    package func freeSpace() throws -> Int64 { state.withLock { $0.free } }
+
+    package func fresh(from floor: MessageID, limit: Int) throws -> [StoredMessage] {
+        state.withLock { state in
+            let ids: [MessageID] = state.messages.keys.filter { $0 >= floor && state.isFresh($0) }.sorted()
+            return ids.prefix(limit).compactMap { state.messages[$0]?.withoutContent }
+        }
+    }
+
+    package func existing(_ ids: [MessageID]) throws -> Set<MessageID> {
+        state.withLock { state in Set(ids.filter { state.messages[$0] != nil }) }
+    }
+
+    package func agenda(dueBy now: Timestamp, limit: Int) throws -> AgendaPage {
+        state.withLock { state in
+            let all: [AgendaEntry] = state.agenda.map { AgendaEntry(domain: $0.key, due: $0.value.due) }
+            let due = all.filter { $0.due <= now }.sorted { ($0.due, $0.domain) < ($1.due, $1.domain) }
+            let next = state.agenda.values.map(\.due).filter { $0 > now }.min()
+            return AgendaPage(due: Array(due.prefix(limit)), next: next)
+        }
+    }
+
+    package func positions(
+        domain: String, after position: Position, dueBy now: Timestamp, limit: Int
+    ) throws -> [Position] {
+        state.withLock { state in
+            let rows = state.waiting.values.filter { $0.key.domain == domain && $0.progress.due <= now }
+            let all: [Position] = rows.map { Position(due: $0.progress.due, message: $0.key.message) }
+            return Array(all.filter { $0 > position }.sorted().prefix(limit))
+        }
+    }
+
+    package func works(_ keys: [WorkKey], bytes: Int) throws -> LoadedWorks {
+        state.withLock { state in
+            var loaded = LoadedWorks()
+            var octets = 0
+            for key in keys where octets < bytes || loaded.looked == 0 {
+                loaded.looked += 1
+                guard let row = state.waiting[key], let stored = state.messages[key.message] else { continue }
+                if case .inline(let content) = stored.message.content { octets += content.readableBytes }
+                loaded.works.append(
+                    Work(
+                        message: stored.message, domain: key.domain, recipients: row.recipients, progress: row.progress)
+                )
+            }
+            return loaded
+        }
+    }
+
+    package func expired(by now: Timestamp, after cursor: ExpiryCursor?, limit: Int) throws -> [ExpiryCursor] {
+        state.withLock { state in
+            let rows = state.waiting.values.filter { $0.expires <= now }
+            let all = rows.map { ExpiryCursor(expires: $0.expires, key: $0.key) }.sorted { $0.isBefore($1) }
+            return Array(all.filter { cursor?.isBefore($0) ?? true }.prefix(limit))
+        }
+    }
+
+    package func earliest(afterDomain domain: String?, limit: Int) throws -> [AgendaEntry] {
+        state.withLock { state in
+            let rows = Dictionary(grouping: state.waiting.values, by: \.key.domain)
+            let names = rows.keys.filter { name in domain.map { $0 < name } ?? true }
+            return names.sorted().prefix(limit).compactMap { name in
+                rows[name]?.map(\.progress.due).min().map { AgendaEntry(domain: name, due: $0) }
+            }
+        }
+    }
+
+    package func entries(_ filter: QueueFilter) throws -> QueuePage {
+        state.withLock { state in
+            let after = filter.after ?? MessageID(value: 0)
+            let all = state.messages.values.filter { stored in
+                guard stored.message.id > after, filter.admits(stored.message) else { return false }
+                guard let domain = filter.domain else { return true }
+                return stored.recipients.contains { $0.domain == domain }
+            }
+            let ids = all.map(\.message.id).sorted().prefix(filter.limit)
+            return QueuePage(
+                entries: ids.compactMap { state.entry($0) }, next: ids.count == filter.limit ? ids.last : nil)
+        }
+    }
+
+    package func entry(_ id: MessageID) throws -> QueueEntry? { state.withLock { $0.entry(id) } }
+
+    package func counts() throws -> QueueCounts {
+        state.withLock { state in
+            QueueCounts(
+                messages: state.messages.count, works: state.waiting.count, domains: state.agenda.count,
+                failed: state.failed.values.reduce(0) { $0 + $1.count })
+        }
+    }
+}
+
+extension MemoryStore.State {
+    fileprivate func isFresh(_ id: MessageID) -> Bool {
+        failed[id] == nil && !waiting.keys.contains { $0.message == id }
+    }
+
+    fileprivate func entry(_ id: MessageID) -> QueueEntry? {
+        guard let stored = messages[id]?.withoutContent else { return nil }
+        let rows = waiting.values.filter { $0.key.message == id }.sorted { $0.key.domain < $1.key.domain }
+        let parts = rows.map {
+            QueueEntry.Part(domain: $0.key.domain, recipients: $0.recipients, progress: $0.progress, state: .waiting)
+        }
+        return QueueEntry(
+            message: stored.message, works: isFresh(id) ? QueueEntry.Part.fresh(stored) : parts,
+            failed: (failed[id] ?? []).sorted { "\($0.recipient)" < "\($1.recipient)" })
+    }
+
+    fileprivate mutating func apply(_ batch: StoreBatch) throws -> StoreResult {
+        var result = StoreResult()
+        for id in batch.undone { undo(id) }
+        for move in batch.agenda { self.move(move) }
+        for stored in batch.accepted {
+            guard messages[stored.message.id] == nil else { throw StoreFailure(.failed, "id is taken") }
+            messages[stored.message.id] = stored
+        }
+        for row in batch.filed {
+            waiting[row.key] = row
+            if row.onAgenda { move(.bringForward(domain: row.key.domain, due: row.progress.due)) }
+        }
+        for failed in batch.failed { fail(failed) }
+        for settlement in batch.settled { settle(settlement, now: batch.at, &result) }
+        for expiration in batch.expired {
+            guard let row = waiting[expiration.key] else { continue }
+            let ended = expiration.ends(of: row.recipients, progress: row.progress)
+            for ended in ended { fail(FailedRecipient(message: row.key.message, ended: ended)) }
+            result.expired.append((row.key, ended))
+            end(row.key, &result)
+        }
+        for id in batch.removed { messages[id] = nil }
+        if let state = batch.state { bounds = state }
+        return result
+    }
+
+    private mutating func undo(_ id: MessageID) {
+        messages[id] = nil
+        failed[id] = nil
+        for key in waiting.keys where key.message == id { waiting[key] = nil }
+    }
+
+    private mutating func move(_ move: AgendaMove) {
+        switch move {
+        case .handedOut(let domain, let next?):
+            let until = agenda[domain]?.until ?? Timestamp(milliseconds: 0)
+            agenda[domain] = MemoryStore.Agenda(due: max(next, until), until: until)
+        case .handedOut(let domain, nil):
+            agenda[domain] = nil
+        case .postponed(let domain, let until):
+            agenda[domain] = MemoryStore.Agenda(due: until, until: until)
+        case .bringForward(let domain, let due):
+            guard let known = agenda[domain] else {
+                agenda[domain] = MemoryStore.Agenda(due: due)
+                return
+            }
+            agenda[domain]?.due = min(known.due, max(due, known.until))
+        }
+    }
+
+    private mutating func fail(_ failure: FailedRecipient) {
+        let known = failed[failure.message] ?? []
+        guard !known.contains(where: { $0.recipient == failure.ended.recipient }) else { return }
+        failed[failure.message, default: []].append(failure.ended)
+    }
+
+    private mutating func settle(_ settlement: Settlement, now: Timestamp, _ result: inout StoreResult) {
+        guard let row = waiting[settlement.key] else { return }
+        for failure in settlement.failures(among: row.recipients) { fail(failure) }
+        guard let left = Leftover(of: row.recipients, progress: row.progress, after: settlement, now: now) else {
+            return end(row.key, &result)
+        }
+        if left.incomplete { result.incomplete.append(row.key) }
+        waiting[row.key]?.recipients = left.recipients
+        waiting[row.key]?.progress = left.progress
+        if !settlement.stillHandedOut { move(.bringForward(domain: row.key.domain, due: left.progress.due)) }
+    }
+
+    private mutating func end(_ key: WorkKey, _ result: inout StoreResult) {
+        waiting[key] = nil
+        let id = key.message
+        guard isFresh(id), let stored = messages.removeValue(forKey: id) else { return }
+        if case .file(let name) = stored.message.content { result.files.append(name) }
+    }
+}
+
+extension StoredMessage {
+    fileprivate var withoutContent: StoredMessage {
+        guard case .inline = message.content else { return self }
+        return StoredMessage(
+            message: QueuedMessage(
+                id: message.id, customer: message.customer, sender: message.sender, eightBit: message.eightBit,
+                utf8: message.utf8, size: message.size, arrived: message.arrived, expires: message.expires,
+                content: .inline(ByteBuffer())),
+            recipients: recipients)
+    }
+}
+
+extension ExpiryCursor {
+    fileprivate func isBefore(_ other: ExpiryCursor) -> Bool {
+        (expires, key.message, key.domain) < (other.expires, other.key.message, other.key.domain)
+    }
+}

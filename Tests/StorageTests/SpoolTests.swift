@@ -1,0 +1,118 @@
+import GRDB
+import Glibc
+import Logging
+import Mail
+import NIOCore
+import Queue
+import RelayTesting
+import Testing
+
+@testable import Storage
+
+@Suite struct `A spool` {
+    let folder = Folder()
+
+    @Test func `is held by one at a time`() throws {
+        let first = try Spool(path: folder.path)
+        let error = #expect(throws: StoreFailure.self) { _ = try Spool(path: folder.path) }
+        #expect(error?.text.contains("in use") == true)
+        withExtendedLifetime(first) {}
+    }
+
+    @Test func `is made with its parents and readable only by its owner`() throws {
+        let path = folder.path + "/var/lib/figaro"
+        let store = SQLiteStore(spool: try Spool(path: path), logger: quiet)
+        _ = try store.open()
+        func mode(_ path: String) -> UInt32 {
+            var status = stat()
+            return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
+        }
+        #expect(mode(path) == 0o700)
+        #expect(mode(path + "/content") == 0o700)
+        for file in ["queue.sqlite", "queue.sqlite-wal", "queue.sqlite-shm", "lock"] {
+            #expect(mode(path + "/" + file) == 0o600, "\(file)")
+        }
+    }
+
+    @Test func `of a later version is refused and not touched`() throws {
+        let spool = try Spool(path: folder.path)
+        let store = SQLiteStore(spool: spool, logger: quiet)
+        _ = try store.open()
+        try store.close()
+        let later = try DatabaseQueue(path: folder.path + "/queue.sqlite")
+        try later.write { try $0.execute(sql: "PRAGMA user_version = 99") }
+        try later.close()
+        let error = #expect(throws: StoreFailure.self) { _ = try SQLiteStore(spool: spool, logger: quiet).open() }
+        #expect(error?.text.contains("later version") == true)
+    }
+
+    @Test func `that is no database is refused with its name`() throws {
+        let spool = try Spool(path: folder.path)
+        let file = try #require(fopen(folder.path + "/queue.sqlite", "w"))
+        fputs(String(repeating: "not a database\n", count: 1_000), file)
+        fclose(file)
+        #expect(throws: StoreFailure.self) { _ = try SQLiteStore(spool: spool, logger: quiet).open() }
+    }
+
+    @Test func `tells how much room there is`() throws {
+        #expect(try Spool(path: folder.path).freeSpace() > 0)
+    }
+
+    @Test func `an unreadable row stops nobody else`() throws {
+        let store = SQLiteStore(spool: try Spool(path: folder.path), logger: quiet)
+        _ = try store.open()
+        let time = ManualTime()
+        let mails = Mails(time)
+        let (bad, good) = (mails.next(), mails.next())
+        var batch = StoreBatch(at: time.now())
+        batch.accepted = [bad.stored, good.stored]
+        batch.filed = [bad.row(), good.row()]
+        _ = try store.write(batch)
+        let other = try DatabaseQueue(path: folder.path + "/queue.sqlite")
+        try other.write {
+            try $0.execute(
+                sql: "UPDATE waiting SET recipients = x'01ff' WHERE message = ?", arguments: [Int64(bad.id.value)])
+        }
+        let loaded = try store.works([bad.key(), good.key()], bytes: 1_000)
+        #expect(loaded.works.map(\.key) == [good.key()])
+        #expect(loaded.looked == 2)
+        batch = StoreBatch(at: time.now())
+        batch.settled = [bad.delivered(), good.delivered()]
+        _ = try store.write(batch)
+        #expect(try store.existing([bad.id, good.id]) == [bad.id])
+    }
+}
+
+@Suite struct `Packed rows` {
+    @Test func `any octets are read or refused, never trapped on`() {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<20_000 {
+            let bytes = (0..<Int.random(in: 0...60, using: &generator)).map { index in
+                index == 0 ? 1 : UInt8.random(in: 0...255, using: &generator)
+            }
+            bytes.withUnsafeBytes { bytes in
+                for index in 0..<4 {
+                    var unpacker = Unpacker(bytes)
+                    switch index {
+                    case 0: _ = try? unpacker.envelope(id: MessageID(value: 1), content: { ByteBuffer() })
+                    case 1: _ = try? unpacker.recipients()
+                    case 2: _ = try? unpacker.progress(due: Timestamp(milliseconds: 0))
+                    default: _ = try? unpacker.events(of: MessageID(value: 1))
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [Int64.min, -1, 0, 1, 63, 64, 1 << 40, .max])
+    func `numbers of either sign come back`(_ number: Int64) throws {
+        var packer = Packer()
+        packer.signed(number)
+        packer.number(UInt64(bitPattern: number))
+        let found = try packer.bytes.withUnsafeBytes { bytes in
+            var unpacker = Unpacker(bytes)
+            return (try unpacker.signed(), try unpacker.number())
+        }
+        #expect(found == (number, UInt64(bitPattern: number)))
+    }
+}
