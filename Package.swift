@@ -23,6 +23,7 @@ let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-colle
 /// Targets stand in the order in which a message meets them; each may import only what is named here.
 let package = Package(
     name: "figaro",
+    products: [.executable(name: "figaro", targets: ["Figaro"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
@@ -54,6 +55,17 @@ let package = Package(
             name: "Delivery",
             dependencies: ["Mail", "SMTP", "DNS", "Queue", nioCore, nioPosix, nioSSL, logging, deque, heap],
             swiftSettings: settings),
+        .executableTarget(
+            name: "Figaro",
+            dependencies: [
+                "Mail", "SMTP", "Queue", "Storage", "Intake", "DNS", "Delivery", nioCore, nioPosix, nioSSL, logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            resources: [.embedInCode("Resources/replies.yaml")],
+            swiftSettings: settings),
         .target(
             name: "RelayTesting",
             dependencies: [
@@ -83,6 +95,13 @@ let package = Package(
         .testTarget(
             name: "DeliveryTests",
             dependencies: ["Delivery", "RelayTesting", "Mail", "SMTP", "DNS", "Queue", nioCore, nioPosix, logging],
+            swiftSettings: settings),
+        .testTarget(
+            name: "FigaroTests",
+            dependencies: [
+                "Figaro", "RelayTesting", "Mail", "SMTP", "Queue", "Storage", "Intake", "DNS", "Delivery", nioCore,
+                nioPosix, logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ],

@@ -1,0 +1,119 @@
+import ArgumentParser
+import Delivery
+import Dispatch
+import Glibc
+import Intake
+import Logging
+import Mail
+import Queue
+import Synchronization
+
+/// `figaro serve`
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Run the relay, in the foreground.",
+        discussion: """
+            Without a configuration it takes mail of this machine on 127.0.0.1 port 2525 and delivers it from every \
+            address the machine has. Its spool is then $FIGARO_HOME, or /var/lib/figaro for root, or \
+            ~/.local/state/figaro.
+
+            Started as root it binds its ports, then becomes the configured `user`. Started as that user it needs \
+            CAP_NET_BIND_SERVICE for ports below 1024.
+
+            Signals: SIGTERM and SIGINT end it in order; SIGHUP reads the certificates again and checks the files.
+
+            Examples:
+              figaro serve
+              figaro serve --port 2626
+              figaro serve --config /etc/figaro/relay.yaml
+
+            Exit codes: 0 ended in order, 1 it could not start or had to end, 64 wrong usage, 78 the configuration is \
+            wrong.
+            """)
+
+    @OptionGroup var config: ConfigurationOption
+    @Option(help: "The port of the first listener, instead of the configured one.") var port: UInt16?
+
+    /// The main thread waits here: an asynchronous `main` would end it, and a thread that has ended keeps the identity
+    /// that the process has given up.
+    func run() throws {
+        ProcessLimits.prepare()
+        let loaded = try load()
+        let path = config.path
+        let ended = DispatchSemaphore(value: 0)
+        let isGood = Mutex(false)
+        Task {
+            let good = await Self.serve(loaded, path)
+            isGood.withLock { $0 = good }
+            ended.signal()
+        }
+        ended.wait()
+        if !isGood.withLock({ $0 }) { throw ExitCode.failure }
+    }
+
+    private static func serve(_ loaded: LoadedConfiguration, _ path: String?) async -> Bool {
+        let log = loaded.node.log
+        let writer = LogWriter(format: log.format)
+        LoggingSystem.bootstrap { LineLogHandler(label: $0, writer: writer, level: log.level.swiftLog) }
+        let logger = Logger(label: "relay")
+        tellAboutSources(loaded, logger)
+        tellAboutFiles(loaded.node, logger)
+        do {
+            let relay = try await Relay.start(loaded, writer: writer, logger: logger)
+            let reload = Reload(relay, configuration: path)
+            try await relay.serve { logger.notice("ready", metadata: summary(loaded)) }
+            reload.cancel()
+            logger.notice("ended in order")
+            writer.stop()
+            return true
+        } catch {
+            writer.stop()
+            Terminal.complain("figaro cannot run: \(Visible.text("\(error)"))")
+            return false
+        }
+    }
+
+    private func load() throws -> LoadedConfiguration {
+        do throws(BadConfiguration) {
+            var loaded = try LoadedConfiguration.load(config.path)
+            if let port, !loaded.node.intake.listeners.isEmpty { loaded.node.intake.listeners[0].port = Int(port) }
+            return loaded
+        } catch {
+            throw error.report()
+        }
+    }
+
+    private static func summary(_ loaded: LoadedConfiguration) -> Logger.Metadata {
+        let listeners = loaded.node.intake.listeners.map { "\($0.address) port \($0.port)" }
+        return [
+            "listeners": "\(listeners.joined(separator: ", "))", "sources": "\(loaded.ipmap.sources.count)",
+            "spool": "\(loaded.node.spool)", "control": "\(loaded.node.control)",
+        ]
+    }
+
+    /// An address that cannot be bound is no reason not to start: the others can send.
+    private static func tellAboutSources(_ loaded: LoadedConfiguration, _ logger: Logger) {
+        for warning in loaded.ipmap.warnings { logger.warning("\(warning)") }
+        let faults = loaded.ipmap.sources.filter(\.state.maySend).compactMap { described in
+            SourceBinding.fault(described.source.address).map { (described.source, $0) }
+        }
+        guard let (source, fault) = faults.first else { return }
+        logger.error(
+            "sources cannot be bound and will not send; see `figaro ipmap check`",
+            metadata: [
+                "count": "\(faults.count)", "first": "\(source.name)", "address": "\(source.address)",
+                "reason": "\(fault)",
+            ])
+    }
+
+    private static func tellAboutFiles(_ node: NodeConfiguration, _ logger: Logger) {
+        let limit = ProcessLimits.raiseFileLimit()
+        // Besides a socket each: content files of large messages, the store, and the system's own.
+        let needed = (node.intake.limits.connections + node.planner.sessions) * 5 / 4 + 100
+        if limit < needed {
+            logger.warning(
+                "the limit of open files may not do for the configured connections and sessions",
+                metadata: ["limit": "\(limit)", "needed": "\(needed)"])
+        }
+    }
+}

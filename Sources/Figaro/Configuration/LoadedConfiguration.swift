@@ -1,0 +1,26 @@
+import Delivery
+
+/// Everything that was read before a relay starts, and that `config check` reports on.
+struct LoadedConfiguration: Sendable {
+    var node: NodeConfiguration
+    var ipmap: ExpandedIPMap
+    var rules: ReplyRules
+
+    /// Reads and checks all files.
+    ///
+    /// - Parameter machine: whether to ask this machine about files, users and addresses as well.
+    static func load(_ path: String?, machine: Bool = true) throws(BadConfiguration) -> LoadedConfiguration {
+        let problems = Problems()
+        guard let node = NodeConfigurationFile.load(path, problems) else {
+            try problems.check()
+            throw BadConfiguration("cannot be decoded", file: path)
+        }
+        if machine { MachineChecks(configuration: node, problems: problems).run() }
+        let ipmap = IPMapFolder.load(node.ipmaps, hostName: node.hostname, problems)
+        let rules = ReplyRuleFile.load(node.replies, problems)
+        try problems.check()
+        guard let rules else { throw BadConfiguration("the reply rules cannot be decoded", file: node.replies) }
+        guard let ipmap else { throw BadConfiguration("the ipmaps cannot be decoded", file: node.ipmaps) }
+        return LoadedConfiguration(node: node, ipmap: ipmap, rules: rules)
+    }
+}

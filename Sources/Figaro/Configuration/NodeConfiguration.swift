@@ -1,0 +1,62 @@
+import DNS
+import Delivery
+import Intake
+import Mail
+import NIOCore
+
+/// What one YAML file says about this node: checked for form, not yet for what the machine makes of it.
+struct NodeConfiguration: Sendable {
+    /// The file; nil for the built-in configuration.
+    var file: String?
+    var hostname: String
+    /// Folder of queue, history and content.
+    var spool: String
+    /// Path of the control socket.
+    var control: String
+    /// Whom to become after binding, when started as root.
+    var user: String?
+    var intake: Intake.Configuration
+    /// Octets; below it nothing is accepted.
+    var minimumDiskFree: Int
+    var planner = PlannerConfiguration()
+    var session = SessionConfiguration()
+    /// What may be connected to although it is not public.
+    var allow: [Reach.Allowed] = []
+    var resolver: UnboundResolver.Configuration
+    /// Folder; nil for the built-in map.
+    var ipmaps: String?
+    /// File of reply rules; nil for the built-in ones.
+    var replies: String?
+    var log: LogSettings
+    /// Where each value stands in the file, by its path.
+    var places: [String: Place] = [:]
+
+    /// A problem with one of its values, found after decoding.
+    func problem(_ path: String, _ message: String) -> Problem {
+        let place = places[path]
+        return Problem(
+            file: file, line: place?.line, column: place?.column, path: path, message: message)
+    }
+
+    /// What `figaro serve` runs without a file: mail of this machine only, from every address it has.
+    static let builtIn = """
+        listeners:
+          - { address: 127.0.0.1, port: 2525, tls: none }
+        customers:
+          loopback: { networks: [127.0.0.0/8, "::1/128"] }
+        """
+}
+
+/// The `log:` section.
+struct LogSettings: Sendable, Hashable {
+    enum Level: String, CaseIterable {
+        case trace, debug, info, notice, warning, error, critical
+    }
+
+    enum Format: String, CaseIterable {
+        case logfmt, json
+    }
+
+    var level: Level = .info
+    var format: Format = .logfmt
+}

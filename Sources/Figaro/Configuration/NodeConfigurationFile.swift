@@ -1,0 +1,208 @@
+import DNS
+import Delivery
+import Glibc
+import Intake
+import Mail
+import NIOCore
+import SMTP
+
+/// Decodes the node's file.
+struct NodeConfigurationFile {
+    private let problems: Problems
+    /// What relative paths are relative to.
+    private let folder: String
+
+    /// - Parameter path: nil for the built-in configuration.
+    /// - Returns: nil when something was wrong; `problems` says what.
+    static func load(_ path: String?, _ problems: Problems) -> NodeConfiguration? {
+        guard let path else {
+            let root = YAMLFile.parse(NodeConfiguration.builtIn, file: "built-in configuration", problems)
+            return decode(root, folder: "", problems)
+        }
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+        var configuration = decode(YAMLFile.read(path, problems), folder: folder, problems)
+        configuration?.file = path
+        return configuration
+    }
+
+    /// - Parameter folder: what relative paths are relative to; empty, or with a slash at its end.
+    static func decode(_ root: Field?, folder: String, _ problems: Problems) -> NodeConfiguration? {
+        let decoder = NodeConfigurationFile(problems: problems, folder: folder)
+        guard let root, var configuration = root.section(decoder.node) ?? nil, problems.isEmpty else { return nil }
+        configuration.places = root.places()
+        return configuration
+    }
+
+    private func node(_ section: Section) -> NodeConfiguration? {
+        let hostname = section.optional("hostname").map { $0.hostName() } ?? machineName(section)
+        let spool = section.optional("spool").map(path) ?? SpoolFolder.standard()
+        if spool == nil, section.optional("spool") == nil {
+            section.whole.complain("“spool” is missing, and without a home folder there is no default")
+        }
+        let control = section.optional("control").map(path) ?? spool.map { "\($0)/control.sock" }
+        if let control, control.utf8.count > ControlAddress.longestPath {
+            (section.optional("control") ?? section.whole).complain(
+                "the control socket's path has \(control.utf8.count) octets; "
+                    + "the system allows \(ControlAddress.longestPath)"
+            )
+        }
+        let user = section.optional("user").flatMap { $0.string("the name of a user") }
+        let listeners = section.required("listeners")?.list(atLeast: 1, atMost: 256, listener)
+        let certificates = section.optional("tls")?.section(self.certificates) ?? []
+        if certificates.isEmpty, let listener = listeners?.first(where: { $0.tls != .none }) {
+            section.required("listeners")?.complain(
+                "port \(listener.port) has tls: \(listener.tls.rawValue), but “tls” names no certificates")
+        }
+        complainAboutTwins(section.optional("listeners"), listeners ?? [])
+        let customers = section.required("customers")?.section(self.customers)
+        var minimumDiskFree = 200 << 20
+        let limits = section.optional("limits")?.section { self.limits($0, &minimumDiskFree) } ?? Limits()
+        let delivery = section.optional("delivery")?.section(self.delivery) ?? DeliverySection()
+        let resolver = section.optional("dns")?.section(dns) ?? UnboundResolver.Configuration()
+        let postmaster = section.optional("postmaster").flatMap { field in
+            field.value("a mail address such as postmaster@example.com") { try? Address(parsing: $0) }
+        }
+        let ipmaps = section.optional("ipmaps").flatMap(path)
+        let replies = section.optional("replies").flatMap(path)
+        let log = section.optional("log")?.section(self.log) ?? LogSettings()
+        guard let hostname, let spool, let control, let listeners, let customers else { return nil }
+        let intake = Intake.Configuration(
+            hostname: hostname, listeners: listeners, certificates: certificates, customers: customers, limits: limits,
+            postmaster: postmaster, maxAge: delivery.maxAge)
+        return NodeConfiguration(
+            hostname: hostname, spool: spool, control: control, user: user, intake: intake,
+            minimumDiskFree: minimumDiskFree, planner: delivery.planner, session: delivery.session,
+            allow: delivery.allow,
+            resolver: resolver, ipmaps: ipmaps, replies: replies, log: log)
+    }
+
+    private func machineName(_ section: Section) -> String? {
+        var buffer = [CChar](repeating: 0, count: 256)
+        gethostname(&buffer, buffer.count - 1)
+        let name = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        if let fault = HostName.fault(in: name) {
+            section.whole.complain("“hostname” is missing, and the machine's own name “\(name)” will not do: \(fault)")
+            return nil
+        }
+        return name.lowercased()
+    }
+
+    /// A path, relative ones to the folder of the file.
+    private func path(_ field: Field) -> String? {
+        guard let text = field.string("a path") else { return nil }
+        return Self.absolute(text.hasPrefix("/") ? text : folder + text)
+    }
+
+    /// The spool's name must not depend on where a command is started.
+    private static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let here = getcwd(nil, 0) else { return path }
+        defer { free(here) }
+        return "\(String(cString: here))/\(path)"
+    }
+
+    private func listener(_ field: Field) -> Listener? {
+        let read = field.section { section -> Listener? in
+            let address = section.required("address")?.address()
+            let port = section.required("port")?.int(1...65_535)
+            let tls = section.optional("tls").map { $0.word(TLSMode.self) } ?? TLSMode.none
+            guard let address, let port, let tls else { return nil }
+            return Listener(address: address, port: port, tls: tls)
+        }
+        return read ?? nil
+    }
+
+    private func complainAboutTwins(_ field: Field?, _ listeners: [Listener]) {
+        var seen: Set<Listener> = []
+        for listener in listeners {
+            let place = Listener(address: listener.address, port: listener.port)
+            if !seen.insert(place).inserted {
+                field?.complain("\(listener.address) port \(listener.port) is named twice")
+            }
+        }
+    }
+
+    private func certificates(_ section: Section) -> [CertificateFiles] {
+        let list = section.required("certificates")?.list(atLeast: 1, atMost: 10_000) { field in
+            let read = field.section { section -> CertificateFiles? in
+                let certificate = section.required("certificate").flatMap(readablePath)
+                let key = section.required("key").flatMap(readablePath)
+                guard let certificate, let key else { return nil }
+                return CertificateFiles(certificate: certificate, key: key)
+            }
+            return read ?? nil
+        }
+        return list ?? []
+    }
+
+    private func readablePath(_ field: Field) -> String? {
+        guard let path = path(field) else { return nil }
+        if access(path, R_OK) != 0 {
+            field.complain("\(path) cannot be read: \(String(cString: strerror(errno)))")
+        }
+        return path
+    }
+
+    private func customers(_ section: Section) -> [Customer] {
+        var owners: [IPNetwork: String] = [:]
+        var customers: [Customer] = []
+        for entry in section.entries() {
+            _ = entry.value.section { customer in
+                let networks = customer.required("networks")?.list(atLeast: 1) { field -> IPNetwork? in
+                    guard let network = field.network() else { return nil }
+                    if network.prefix == 0 {
+                        field.complain("\(network) is everybody; that would be an open relay")
+                    }
+                    if let owner = owners.updateValue(entry.name, forKey: network) {
+                        field.complain("\(network) belongs to customer \(owner) already")
+                    }
+                    return network
+                }
+                customers.append(Customer(name: entry.name, networks: networks ?? []))
+            }
+        }
+        if customers.isEmpty { section.whole.complain("names no customer, so that nobody could send") }
+        return customers
+    }
+}
+
+extension NodeConfigurationFile {
+    private func dns(_ section: Section) -> UnboundResolver.Configuration {
+        var dns = UnboundResolver.Configuration()
+        section.set(&dns.servers, "servers") { servers in
+            servers.list(atMost: 16) { field in
+                field.value("a name server such as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353") {
+                    Self.isNameServer($0) ? $0 : nil
+                }
+            }
+        }
+        section.set(&dns.recursive, "recursive") { $0.bool() }
+        section.set(&dns.timeout, "timeout") { $0.span(.seconds(1)...(.minutes(5))) }
+        dns.rootHints = section.optional("root_hints").flatMap(readablePath)
+        dns.trustAnchor = section.optional("trust_anchor").flatMap(readablePath)
+        if !dns.servers.isEmpty, dns.recursive || dns.rootHints != nil {
+            section.place(of: "recursive", or: "root_hints").complain(
+                "either servers are asked, or the root servers and down; not both")
+        }
+        if dns.rootHints != nil { dns.recursive = true }
+        return dns
+    }
+
+    private static func isNameServer(_ text: String) -> Bool {
+        if IPAddress(text) != nil { return true }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0
+        else { return false }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+            return IPAddress(host)?.isIPv4 == false
+        }
+        return IPAddress(host)?.isIPv4 == true
+    }
+
+    private func log(_ section: Section) -> LogSettings {
+        var log = LogSettings()
+        if let level = section.optional("level")?.word(LogSettings.Level.self) { log.level = level }
+        if let format = section.optional("format")?.word(LogSettings.Format.self) { log.format = format }
+        return log
+    }
+}

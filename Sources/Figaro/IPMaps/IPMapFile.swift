@@ -1,0 +1,202 @@
+import Delivery
+import Mail
+
+/// Decodes one file of `ipmaps/`.
+enum IPMapFile {
+    static func decode(_ file: Field, into map: inout IPMapDeclarations) {
+        _ = file.section { section in
+            named(section.optional("ranges")) {
+                map.ranges.add($0, at: $1, $2)
+            } decode: {
+                range($0)
+            }
+            named(section.optional("sources")) {
+                map.sources.add($0, at: $1, $2)
+            } decode: {
+                source($0)
+            }
+            named(section.optional("pools")) {
+                map.pools.add($0, at: $1, $2)
+            } decode: {
+                pool($0)
+            }
+            if let relays = section.optional("relays") {
+                relays.complain("not supported yet: handing mail to another relay comes with the external relay")
+            }
+            routes(section.optional("routes"), into: &map)
+            sites(section.optional("sites"), into: &map)
+        }
+    }
+
+    /// Reads a mapping whose keys are names of the operator's choice.
+    private static func named<Value>(
+        _ field: Field?, add: (String, Field, Value) -> Void, decode: (Field) -> Value?
+    ) {
+        _ = field?.section { section in
+            for entry in section.entries() where isName(entry.name, entry.key) {
+                if let value = decode(entry.value) { add(entry.name, entry.key, value) }
+            }
+        }
+    }
+
+    private static func isName(_ name: String, _ key: Field) -> Bool {
+        let allowed = name.utf8.allSatisfy {
+            (97...122).contains($0) || (65...90).contains($0) || (48...57).contains($0) || $0 == 45 || $0 == 95
+        }
+        if !allowed || name.isEmpty || name.utf8.count > 64 || name.hasPrefix("-") {
+            key.complain("a name consists of letters, digits, - and _, begins with none of - and has at most 64")
+            return false
+        }
+        return true
+    }
+
+    private static func range(_ field: Field) -> RangeDeclaration? {
+        let read = field.section { section -> RangeDeclaration? in
+            if let node = section.optional("node") {
+                node.complain("not supported yet: ranges of several nodes come with the cluster; leave it out")
+            }
+            let ehlo = section.optional("ehlo")
+            guard let interface = section.optional("interface") else { return network(section, ehlo) }
+            for name in ["cidr", "exclude", "one_per", "count"] {
+                section.optional(name)?.complain("does not go with “interface”, which names its addresses by itself")
+            }
+            guard let name = interface.string("the name of an interface such as eth0, or any") else { return nil }
+            return RangeDeclaration(
+                addresses: .interface(name == "any" ? nil : name),
+                ehlo: ehlo.flatMap { EHLOTemplate.decode($0, isIPv4: nil) })
+        }
+        return read ?? nil
+    }
+
+    private static func network(_ section: Section, _ ehlo: Field?) -> RangeDeclaration? {
+        let exclude = section.optional("exclude")
+        let onePer = section.optional("one_per")
+        let count = section.optional("count")
+        guard let cidr = section.optional("cidr") else {
+            section.whole.complain("needs “cidr” (a network) or “interface” (eth0, or any)")
+            return nil
+        }
+        if ehlo == nil { section.whole.complain("“ehlo” is missing; for example out-{4}.relay.example") }
+        guard let network = cidr.network() else { return nil }
+        let isIPv4 = network.base.isIPv4
+        let excluded = exclude?.list { field -> IPNetwork? in
+            guard let one = field.network() else { return nil }
+            guard network.contains(one.base), one.prefix >= network.prefix else {
+                field.complain("\(one) does not lie in \(network)")
+                return nil
+            }
+            return one
+        }
+        if isIPv4 { onePer?.complain("is for IPv6; receivers judge IPv4 by the single address") }
+        return RangeDeclaration(
+            addresses: .network(
+                network, exclude: excluded ?? [], onePer: isIPv4 ? nil : onePer?.int(network.prefix...128),
+                count: count?.int(1...RangeExpansion.limit)),
+            ehlo: ehlo.flatMap { EHLOTemplate.decode($0, isIPv4: isIPv4) })
+    }
+
+    private static func source(_ field: Field) -> SourceDeclaration? {
+        let read = field.section { section -> SourceDeclaration? in
+            let reason = section.optional("reason")?.string("a reason in words")
+            guard let state = section.required("state")?.word(SourceState.self) else { return nil }
+            return SourceDeclaration(state: state, reason: reason)
+        }
+        return read ?? nil
+    }
+
+    private static func pool(_ field: Field) -> PoolDeclaration? {
+        let read = field.section { section -> PoolDeclaration? in
+            _ = section.optional("select")?.word(PoolDeclaration.Selection.self)
+            let minimum = section.optional("minimum_active")?.int(0...RangeExpansion.limit)
+            let messages = section.optional("messages_per_session")?.int(1...10_000)
+            let cooldown = section.optional("cooldown")?.list(atLeast: 1, atMost: 16) {
+                $0.span(.seconds(1)...(.days(7)))
+            }
+            let members = section.required("members")?.list(atLeast: 1) { member in
+                member.string("the name of a range or of a source").map { (name: $0, place: member) }
+            }
+            guard let members else { return nil }
+            return PoolDeclaration(
+                members: members, minimumActive: minimum ?? 0,
+                messagesPerSession: messages ?? PoolDeclaration.messagesPerSession,
+                cooldown: cooldown ?? PoolDeclaration.cooldown)
+        }
+        return read ?? nil
+    }
+}
+
+extension IPMapFile {
+    private static func routes(_ field: Field?, into map: inout IPMapDeclarations) {
+        _ = field?.section { section in
+            for entry in section.entries() {
+                if entry.name != "default" {
+                    entry.key.complain(
+                        "not supported yet: only the route “default”; routes by condition come with the external relay")
+                }
+                let steps = entry.value.section { route -> [StepDeclaration]? in
+                    if let when = route.optional("when") {
+                        when.complain("not supported yet: conditions of a route come with the external relay")
+                    }
+                    return route.required("steps")?.list(atLeast: 1, atMost: 32, step)
+                }
+                if let steps = steps ?? nil { map.routes.add(entry.name, at: entry.key, steps) }
+            }
+        }
+    }
+
+    /// `pool main/4`
+    private static func step(_ field: Field) -> StepDeclaration? {
+        let what = "a step such as pool main/4 (up to four sources of that pool)"
+        guard let text = field.string(what) else { return nil }
+        let words = text.split(separator: " ")
+        if words.first == "relay" {
+            field.complain("not supported yet: a step “relay …” comes with the external relay")
+            return nil
+        }
+        let parts = words.count == 2 ? words[1].split(separator: "/", omittingEmptySubsequences: false) : []
+        guard words.first == "pool", parts.count == 2, !parts[0].isEmpty, let budget = Int(parts[1]) else {
+            field.complain("expected \(what), found “\(text)”")
+            return nil
+        }
+        guard (1...1_000).contains(budget) else {
+            field.complain("the budget must be from 1 to 1000 sources, found \(budget)")
+            return nil
+        }
+        return StepDeclaration(step: IPMap.Step(pool: String(parts[0]), budget: budget), place: field)
+    }
+
+    private static func sites(_ field: Field?, into map: inout IPMapDeclarations) {
+        _ = field?.section { section in
+            for entry in section.entries() {
+                if let fault = HostName.fault(in: entry.name) {
+                    entry.key.complain("is not a valid domain: \(fault)")
+                    continue
+                }
+                let site = entry.value.section { site -> IPMap.FixedSite? in
+                    let port = site.optional("port")?.int(1...65_535)
+                    let tls = site.optional("tls")?.word(TLSWord.self)
+                    guard let host = site.required("host").flatMap(hostOrAddress) else { return nil }
+                    return IPMap.FixedSite(host: host, port: port ?? 25, tls: (tls ?? .opportunistic).need)
+                }
+                if let site = site ?? nil { map.sites.add(entry.name.lowercased(), at: entry.key, site) }
+            }
+        }
+    }
+
+    private static func hostOrAddress(_ field: Field) -> String? {
+        guard let text = field.string("a host name or an address") else { return nil }
+        return IPAddress(text).map(\.description) ?? field.hostName()
+    }
+
+    private enum TLSWord: String, CaseIterable {
+        case opportunistic, required, none
+
+        var need: TLSNeed {
+            switch self {
+            case .opportunistic: .opportunistic
+            case .required: .required
+            case .none: .none
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import Mail
+
+/// Tells a trace event as one line of the log.
+enum EventLine {
+    /// Recipients named in a line; the trace has all of them.
+    private static let shownRecipients = 10
+
+    static func append(_ event: TraceEvent, _ format: LogSettings.Format, to bytes: inout [UInt8]) {
+        var line = LogLine(format)
+        switch event {
+        case .accepted(let event): accepted(event, &line)
+        case .attempted(let event): attempted(event, &line)
+        case .ended(let event): ended(event, &line)
+        }
+        line.end()
+        bytes += line.bytes
+    }
+
+    private static func begin(_ name: String, _ at: Timestamp, _ message: MessageID, _ line: inout LogLine) {
+        line.add("time", at)
+        line.add("level", "info")
+        line.add("event", name)
+        line.add("message", message.description)
+    }
+
+    private static func accepted(_ event: TraceEvent.Acceptance, _ line: inout LogLine) {
+        begin("accepted", event.at, event.message, &line)
+        line.add("customer", event.customer)
+        line.add("client", event.client.description)
+        line.add("helo", event.helo)
+        line.add("tls", event.tls)
+        line.add("from", "<\(event.sender)>")
+        recipients(event.recipients, &line)
+        line.add("size", event.size)
+    }
+
+    private static func attempted(_ event: TraceEvent.Attempt, _ line: inout LogLine) {
+        begin("attempt", event.at, event.message, &line)
+        line.add("attempt", event.id)
+        recipients(event.recipients, &line)
+        line.add("site", event.site)
+        line.add("source", event.source)
+        line.add("source_address", event.sourceAddress?.description)
+        line.add("host", event.host)
+        line.add("host_address", event.hostAddress?.description)
+        line.add("tls", event.tls)
+        line.add("phase", event.phase.description)
+        line.add("reply", event.reply?.description)
+        line.add("trouble", event.trouble)
+        line.add("cause", event.cause?.rawValue)
+        line.add("rule", event.rule)
+        line.add("decision", event.decision)
+        line.add("why", event.why)
+        if let next = event.next { line.add("next", next) }
+    }
+
+    private static func ended(_ event: TraceEvent.End, _ line: inout LogLine) {
+        begin("ended", event.at, event.message, &line)
+        recipients(event.recipients, &line)
+        line.add("how", event.how.name)
+        line.add("reason", event.reason)
+    }
+
+    private static func recipients(_ recipients: [Address], _ line: inout LogLine) {
+        if recipients.count == 1, let only = recipients.first {
+            line.add("to", only.description)
+        } else {
+            line.add("to", recipients.prefix(shownRecipients).map(\.description).joined(separator: ","))
+            line.add("recipients", recipients.count)
+        }
+    }
+}
+
+extension RecipientEnd {
+    /// In one word.
+    var name: String {
+        switch self {
+        case .delivered: "delivered"
+        case .failed: "failed"
+        case .expired: "expired"
+        }
+    }
+}

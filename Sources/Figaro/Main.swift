@@ -1,0 +1,23 @@
+import ArgumentParser
+
+/// An outbound smart relay: it accepts customers' mail, keeps it safely and delivers it from many addresses.
+@main struct Main: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "figaro",
+        abstract: "An outbound smart SMTP relay: takes customers' mail, keeps it, delivers it from many addresses.",
+        discussion: """
+            A first start on any machine, taking mail of this machine on 127.0.0.1 port 2525:
+              figaro serve
+
+            With a configuration of your own:
+              figaro config check --config relay.yaml
+              figaro serve --config relay.yaml
+
+            While it runs:
+              figaro queue list
+              figaro trace ID
+            """,
+        subcommands: [
+            ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
+        ])
+}

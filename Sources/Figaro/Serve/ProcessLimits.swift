@@ -1,0 +1,26 @@
+import Glibc
+
+/// What the process asks of the system before it does anything else.
+enum ProcessLimits {
+    /// Raises the limit of open files to what the system allows.
+    ///
+    /// - Returns: the limit in force.
+    static func raiseFileLimit() -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1_024 }
+        if limit.rlim_cur < limit.rlim_max {
+            var wanted = limit
+            wanted.rlim_cur = limit.rlim_max
+            if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &wanted) == 0 { limit = wanted }
+        }
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    /// Files for nobody else, and no death by a peer that closes.
+    static func prepare() {
+        umask(0o077)
+        signal(SIGPIPE, SIG_IGN)
+        // Until there are certificates to read again, it must not end us either.
+        signal(SIGHUP, SIG_IGN)
+    }
+}

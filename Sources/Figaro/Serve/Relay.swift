@@ -1,0 +1,91 @@
+import DNS
+import Delivery
+import Intake
+import Logging
+import Mail
+import NIOCore
+import NIOPosix
+import Queue
+import Storage
+
+/// All parts of a running relay, made in the order in which they need one another.
+struct Relay {
+    let queue: MailQueue
+    let history: History
+    let contents: ContentFolder
+    let resolver: UnboundResolver
+    let engine: DeliveryEngine
+    let intake: IntakeServer
+    let control: ControlServer
+    let group: MultiThreadedEventLoopGroup
+    let logger: Logger
+
+    /// Opens the store as the relay's user, takes ports and socket as whoever started it, then becomes the user for
+    /// good.
+    ///
+    /// - Throws: errors whose description is for the operator.
+    static func start(_ loaded: LoadedConfiguration, writer: LogWriter, logger: Logger) async throws -> Relay {
+        let node = loaded.node
+        let privileges = try Privileges(user: node.user)
+        if let notice = privileges.notice { logger.notice("\(notice)") }
+        try privileges.prepareSpool(node.spool)
+        try privileges.assume()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        let kept = try await OwnThread.run { try Kept(node, writer: writer) }
+        let resolver = try UnboundResolver(node.resolver)
+        let opener = try NIOSessionOpener(
+            group: group, configuration: node.session, reach: reach(node), contentFiles: kept.contents,
+            logger: Logger(label: "delivery"))
+        var planner = node.planner
+        planner.cooldown = loaded.ipmap.cooldown
+        let engine = DeliveryEngine(
+            configuration: planner, map: loaded.ipmap.map, rules: loaded.rules, queue: kept.queue, resolver: resolver,
+            opener: opener, trace: kept.trace, loop: group.next())
+        engine.start()
+        let queue = kept.queue
+        try await OwnThread.run { try queue.start() }
+        try privileges.regain()
+        let intake = try IntakeServer(
+            configuration: node.intake, queue: queue, contentFiles: kept.contents,
+            ids: MessageID.Generator(after: queue.highestID), time: SystemTime(), group: group,
+            logger: Logger(label: "intake"))
+        try await intake.bind(accepting: false)
+        let desk = ControlDesk(queue: queue, history: kept.history)
+        let control = try ControlServer(
+            path: node.control, owner: privileges.account, logger: Logger(label: "control"), answer: desk.answer)
+        try privileges.drop()
+        return Relay(
+            queue: queue, history: kept.history, contents: kept.contents, resolver: resolver, engine: engine,
+            intake: intake, control: control, group: group, logger: logger)
+    }
+
+    private static func reach(_ node: NodeConfiguration) -> Reach {
+        Reach(
+            allowed: node.allow,
+            listeners: node.intake.listeners.map { Reach.Listener(address: $0.address, port: $0.port) },
+            own: LocalAddresses.all())
+    }
+
+    /// What lies in the spool. Opening it blocks.
+    private struct Kept: Sendable {
+        let contents: ContentFolder
+        let history: History
+        let trace: any TraceSink
+        let queue: MailQueue
+
+        init(_ node: NodeConfiguration, writer: LogWriter) throws {
+            let spool = try Spool(path: node.spool)
+            let storage = Logger(label: "storage")
+            contents = try ContentFolder(spool: spool, logger: storage)
+            history = try History(spool: spool, logger: storage)
+            trace =
+                node.log.level.swiftLog <= .info
+                ? TraceFanOut(sinks: [history, EventLog(writer: writer)]) : history
+            var configuration = MailQueue.Configuration()
+            configuration.minimumDiskFree = Int64(node.minimumDiskFree)
+            queue = MailQueue(
+                store: SQLiteStore(spool: spool, logger: storage), contents: contents, trace: trace,
+                logger: Logger(label: "queue"), configuration: configuration)
+        }
+    }
+}

@@ -1,0 +1,140 @@
+import DNS
+import Delivery
+import Intake
+import Mail
+import NIOCore
+import SMTP
+import Testing
+
+@testable import Figaro
+
+/// The node's file as operators write it.
+struct NodeConfigurationTests {
+    private static let least = """
+        hostname: relay.example
+        spool: /tmp/spool
+        listeners: [{ address: 127.0.0.1, port: 2525 }]
+        customers: { acme: { networks: [127.0.0.1/32] } }
+
+        """
+
+    private func problems(with more: String) throws -> [String] {
+        try decodeNode(Self.least + more).problems
+    }
+
+    @Test func `the documented file is read`() throws {
+        let (node, problems) = try decodeNode(
+            """
+            hostname: Relay.Example
+            spool: spool
+            control: /run/figaro/control.sock
+            user: figaro
+            listeners:
+              - { address: 127.0.0.1, port: 2525, tls: none }
+              - { address: "::1", port: 2526 }
+            customers:
+              acme: { networks: [127.0.0.1/32, 2001:db8::/48] }
+            limits: { message_size: 50MB, recipients: 1000, connections: 4000, connections_per_client: 200,
+                      line_length: 998, header_size: 256KB, hops: 50, errors: 20, command_timeout: 5m,
+                      data_timeout: 3m, minimum_data_rate: 100B, minimum_disk_free: 200MB }
+            delivery:
+              schedule: [5m, 10m, 20m, 40m, 1h, 2h, 4h]
+              jitter: 0.2
+              max_age: 5d
+              sessions: 1000
+              sessions_per_site: 20
+              session_lifetime: 30s
+              session_idle: 5s
+              recipients_per_transaction: 100
+              window: 20000
+              timeouts: { connect: 30s, banner: 5m, ehlo: 5m, mail: 5m, rcpt: 5m, data: 2m, block: 3m, dot: 10m }
+              allow: [ "127.0.0.0/8:2526", "fd00::/8" ]
+            dns: { servers: ["127.0.0.1:5353", "[::1]:5353", 192.0.2.53], timeout: 20s }
+            ipmaps: ipmaps
+            log: { level: info }
+
+            """)
+        #expect(problems == [])
+        let read = try #require(node)
+        #expect(read.hostname == "relay.example")
+        #expect(read.spool.hasSuffix("/spool") && read.spool.hasPrefix("/"))
+        #expect(read.ipmaps?.hasSuffix("/ipmaps") == true)
+        #expect(read.control == "/run/figaro/control.sock")
+        #expect(read.intake.listeners.map(\.port) == [2525, 2526])
+        #expect(read.intake.customers.first?.networks.count == 2)
+        #expect(read.intake.limits == Limits())
+        #expect(read.intake.maxAge == .days(5))
+        #expect(read.minimumDiskFree == 200 << 20)
+        #expect(read.planner.schedule == PlannerConfiguration().schedule)
+        #expect(read.session.deadlines.dot == .minutes(10))
+        #expect(read.allow.map(\.port) == [2526, nil])
+        #expect(read.resolver.servers == ["127.0.0.1:5353", "[::1]:5353", "192.0.2.53"])
+    }
+
+    @Test func `the built-in configuration is good`() {
+        let problems = Problems()
+        let node = NodeConfigurationFile.load(nil, problems)
+        #expect(problems.list == [])
+        #expect(node?.intake.listeners == [Listener(address: IPAddress(v4: 0x7F00_0001), port: 2525, tls: .none)])
+    }
+
+    @Test func `TLS without certificates is an error`() throws {
+        let said = try decodeNode(Self.least.replacing("2525 }", with: "2525, tls: starttls }")).problems
+        #expect(said.first?.contains("port 2525 has tls: starttls, but “tls” names no certificates") == true)
+    }
+
+    @Test func `certificates that are not there are named`() throws {
+        let said = try problems(with: "tls: { certificates: [{ certificate: none.pem, key: none.key }] }\n")
+        #expect(said.count == 2)
+        #expect(said.first?.hasPrefix("relay.yaml:5:38: tls.certificates[0].certificate: ") == true)
+        #expect(said.first?.contains("No such file or directory") == true)
+    }
+
+    @Test func `a customer that is everybody would be an open relay`() throws {
+        let said = try decodeNode(Self.least.replacing("127.0.0.1/32", with: "0.0.0.0/0")).problems
+        #expect(said.first?.contains("open relay") == true)
+    }
+
+    @Test func `a network belongs to one customer`() throws {
+        let said = try decodeNode(
+            Self.least.replacing("acme:", with: "a: { networks: [127.0.0.1/32] }, acme:")
+        ).problems
+        #expect(said.first?.contains("belongs to customer a already") == true)
+    }
+
+    @Test(arguments: [
+        ("delivery: { schedule: [] }", "at least one entry"),
+        ("delivery: { schedule: [6d] }", "longer than max_age"),
+        ("delivery: { sessions: 10, sessions_per_site: 20 }", "more than sessions"),
+        ("delivery: { max_age: 5 }", "expected a span"),
+        ("delivery: { jitter: 2 }", "from 0.0 to 0.9"),
+        ("delivery: { timeouts: { dott: 5m } }", "did you mean “dot”?"),
+        ("delivery: { allow: [\"127.0.0.0/8:99999\"] }", "with or without a port"),
+        ("limits: { recipients: 50 }", "from 100 to 100000"),
+        ("limits: { message_size: 50 }", "expected a size"),
+        ("limits: { connections: 10, connections_per_client: 20 }", "more than connections"),
+        ("limits: { header_size: 32MB, message_size: 1MB }", "more than message_size"),
+        ("dns: { servers: [\"ns.example\"] }", "a name server"),
+        ("log: { level: loud }", "expected one of trace, debug"),
+        ("control: /" + String(repeating: "x", count: 120), "the system allows 107"),
+    ])
+    func `contradictions and slips are refused`(text: String, expected: String) throws {
+        let said = try problems(with: text + "\n")
+        #expect(said.count == 1 && said[0].contains(expected), "\(said)")
+    }
+
+    @Test func `an address that this machine does not have is found by the machine's checks`() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(
+            "relay.yaml",
+            Self.least.replacing("address: 127.0.0.1", with: "address: 198.51.100.77")
+                .replacing("/tmp/spool", with: "/proc/nowhere/spool") + "user: no-such-user-here\n")
+        #expect {
+            _ = try LoadedConfiguration.load(file)
+        } throws: { error in
+            let text = "\(error)"
+            return text.contains("listeners[0].address: 198.51.100.77 cannot be bound")
+                && text.contains("relay.yaml:5:7: user: there is no user")
+        }
+    }
+}
