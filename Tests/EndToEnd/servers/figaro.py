@@ -72,6 +72,10 @@ class Figaro:
             "figaro", [binary(), "serve", "--config", self.config], self.folder, env=self.env, wrapper=self.wrapper)
         for listener in self.settings["listeners"]:
             self.process.wait_for_port(listener["port"], listener["address"], seconds)
+        # A port is taken before privileges are dropped; only one that answers belongs to a relay that has started.
+        spoken = [each for each in self.settings["listeners"] if each.get("tls") != "implicit"]
+        if spoken:
+            self.process.wait_for_word(spoken[-1]["port"], spoken[-1]["address"], seconds)
         return self
 
     @property

@@ -47,6 +47,12 @@ class Process:
         if not self.alive():
             raise Failed(f"{self.name} ended with {self.child.returncode}:\n{self.tail()}")
 
+    def wait_for_word(self, port, host="127.0.0.1", seconds=20):
+        """Waits until it says something to whoever connects, as an SMTP server does first."""
+        wait_until(lambda: speaks(host, port) or not self.alive(), seconds, f"a word of {self.name} on {host}:{port}")
+        if not self.alive():
+            raise Failed(f"{self.name} ended with {self.child.returncode}:\n{self.tail()}")
+
     @property
     def server(self):
         """The process id of the server itself, where `pid` is a wrapper's."""
@@ -108,6 +114,15 @@ def listening(host, port):
     try:
         with socket.create_connection((host, port), timeout=0.5):
             return True
+    except OSError:
+        return False
+
+
+def speaks(host, port):
+    try:
+        with socket.create_connection((host, port), timeout=0.5) as connection:
+            connection.settimeout(2)
+            return connection.recv(1) != b""
     except OSError:
         return False
 
