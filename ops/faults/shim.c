@@ -9,7 +9,7 @@
  *   FAULT_SYNC     noop: fsync and fdatasync say yes and do nothing (the mutation that must make the tests fail)
  *   FAULT_FAIL     while a file of this name exists, fsync and fdatasync fail with EIO, and what they should have
  *                  synced is lost: Linux marks such pages clean, so that a second fsync succeeds and saves nothing
- *   FAULT_DELAY    microseconds that each fsync takes longer
+ *   FAULT_DELAY    microseconds that each fsync takes longer; alone, without root and journal, it is all that is done
  *
  * Not modelled: writes through a writable shared mapping (SQLite has its -shm there, which is rebuilt after a crash and
  * so is left out), renames of folders, and mkdir, which counts as durable at once.
@@ -81,13 +81,13 @@ static void die(const char *why) {
 
 __attribute__((constructor)) static void start(void) {
     const char *folder = getenv("FAULT_ROOT"), *path = getenv("FAULT_JOURNAL"), *sync = getenv("FAULT_SYNC");
+    delay = getenv("FAULT_DELAY") ? (unsigned)atoi(getenv("FAULT_DELAY")) : 0;
     if (!folder || !path) return;
     if (!realpath(folder, root)) die("FAULT_ROOT is not there");
     snprintf(attic, sizeof attic, "%s.d", path);
     mkdir(attic, 0777);
     no_sync = sync && !strcmp(sync, "noop");
     fail_when = getenv("FAULT_FAIL");
-    delay = getenv("FAULT_DELAY") ? (unsigned)atoi(getenv("FAULT_DELAY")) : 0;
     journal = REAL(open)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (journal < 0) die("cannot open FAULT_JOURNAL");
 }
@@ -310,7 +310,10 @@ int posix_fallocate64(int d, off64_t at, off64_t length) { return posix_fallocat
 
 static int syncing(int descriptor, int (*sync)(int)) {
     uint32_t number = file_of(descriptor);
-    if (!number || journal < 0) return sync(descriptor);
+    if (!number || journal < 0) {
+        if (delay && journal < 0) usleep(delay);
+        return sync(descriptor);
+    }
     char link[64], path[PATH_MAX] = "";
     if (number == UINT32_MAX) {
         snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);

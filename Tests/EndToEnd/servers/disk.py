@@ -7,6 +7,17 @@ from servers.figaro import root
 from servers.process import Failed
 
 
+def compile_shim(folder):
+    """Compiles the shim into a folder and returns its path, for LD_PRELOAD."""
+    library = pathlib.Path(folder) / "shim.so"
+    done = subprocess.run(
+        ["gcc", "-O2", "-shared", "-fPIC", "-o", library, root / "ops/faults/shim.c", "-ldl", "-lpthread"],
+        capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise Failed(f"the shim does not compile: {done.stderr}")
+    return library
+
+
 class ForgetfulDisk:
     def __init__(self, folder, spool, sync="normal", delay=0):
         """`sync` is noop for the mutation that takes fsync out; `delay` is microseconds that an fsync takes longer."""
@@ -15,12 +26,7 @@ class ForgetfulDisk:
         self.spool = pathlib.Path(spool)
         self.spool.mkdir(parents=True, exist_ok=True)
         self.journal, self.broken = self.folder / "journal", self.folder / "broken"
-        library = self.folder / "shim.so"
-        done = subprocess.run(
-            ["gcc", "-O2", "-shared", "-fPIC", "-o", library, root / "ops/faults/shim.c", "-ldl", "-lpthread"],
-            capture_output=True, text=True, timeout=60)
-        if done.returncode != 0:
-            raise Failed(f"the shim does not compile: {done.stderr}")
+        library = compile_shim(self.folder)
         self.env = {"LD_PRELOAD": str(library), "FAULT_ROOT": str(self.spool), "FAULT_JOURNAL": str(self.journal),
                     "FAULT_SYNC": sync, "FAULT_FAIL": str(self.broken), "FAULT_DELAY": str(delay)}
 

@@ -75,7 +75,8 @@ postlog unix-dgram n - n - 1 postlogd
 class Postfix:
     """One instance. Must be started as root, as Postfix demands."""
 
-    def __init__(self, folder, port, relayhost, settings=None, services="", log=True, wrapper=()):
+    def __init__(self, folder, port, relayhost, settings=None, services="", log=True, wrapper=(),
+                 env=None):
         """`settings` go over the ones above; `services` are added to master.cf; `wrapper` stands before the command."""
         self.folder = pathlib.Path(folder)
         self.port = port
@@ -88,7 +89,7 @@ class Postfix:
         (self.config / "main.cf").write_text("".join(f"{key} = {value}\n" for key, value in main.items()))
         (self.config / "master.cf").write_text(_master.format(port=port) + services)
         self.process = Process(
-            "postfix", [f"{_daemons}/master", "-c", self.config, "-d"], self.folder, wrapper=wrapper)
+            "postfix", [f"{_daemons}/master", "-c", self.config, "-d"], self.folder, env=env, wrapper=wrapper)
         self.process.wait_for_port(port)
 
     def _make_folders(self, data):

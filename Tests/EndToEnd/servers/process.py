@@ -23,6 +23,7 @@ class Process:
     def __init__(self, name, argv, folder, env=None, wrapper=()):
         """`wrapper` (strace and its options) stands before the command; signals go to what it runs."""
         self.name = name
+        self.program = os.path.realpath(argv[0])
         self.wrapped = bool(wrapper)
         self.folder = pathlib.Path(folder)
         self.output = self.folder / f"{name}.out"
@@ -55,8 +56,10 @@ class Process:
 
     @property
     def server(self):
-        """The process id of the server itself, where `pid` is a wrapper's."""
-        return (tree(self.pid)[1:2] or [self.pid])[0] if self.wrapped else self.pid
+        """The process id of the server itself, where `pid` is a wrapper's that has not become the server."""
+        if not self.wrapped:
+            return self.pid
+        return next((one for one in tree(self.pid) if program(one) == self.program), self.pid)
 
     def signal(self, number):
         if self.alive():
@@ -184,6 +187,22 @@ def tree(pid):
         found.append(one)
         todo.extend(children.get(one, []))
     return found
+
+
+def program(pid):
+    """The path of what a process runs, None when it has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return None
+
+
+def mappings(pid):
+    """What a process has in its address space, as the kernel tells it; empty when it has ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return ""
 
 
 def cpu_seconds(pid):

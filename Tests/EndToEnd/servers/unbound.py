@@ -7,7 +7,7 @@ from servers.process import Process, free_port, wait_until
 
 _configuration = """\
 server:
-  interface: 127.0.0.1@{port}
+  interface: {address}@{port}
   access-control: 127.0.0.0/8 allow
   directory: "{folder}"
   chroot: ""
@@ -31,15 +31,16 @@ remote-control:
 class Unbound:
     """Answers for one zone; below `broken.ZONE` every answer is SERVFAIL."""
 
-    def __init__(self, folder, zone, records):
-        """Each of `records` is `name type data`, its name within the zone, `@` for the zone itself."""
+    def __init__(self, folder, zone, records, place=None):
+        """Each of `records` is `name type data`, its name within the zone, `@` for the zone itself. `place` is its
+        address and port; a free port of 127.0.0.1 unless it is given."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port(kind=socket.SOCK_DGRAM)
+        self.address, self.port = place or ("127.0.0.1", free_port(kind=socket.SOCK_DGRAM))
         data = "".join(f"  local-data: '{self.absolute(record, zone)}'\n" for record in records)
         data += f'  local-zone: "broken.{zone}." transparent\n'
         (folder / "unbound.conf").write_text(_configuration.format(
-            port=self.port, folder=folder, zone=zone, data=data.rstrip(), dead=free_port()))
+            address=self.address, port=self.port, folder=folder, zone=zone, data=data.rstrip(), dead=free_port()))
         self.process = Process("unbound", ["/usr/sbin/unbound", "-d", "-c", folder / "unbound.conf"], folder)
         wait_until(lambda: self.answers(zone), 20, "unbound answers")
 
@@ -54,7 +55,7 @@ class Unbound:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(0.5)
             try:
-                client.sendto(b"\x12\x34\1\0\0\1\0\0\0\0\0\0" + question, ("127.0.0.1", self.port))
+                client.sendto(b"\x12\x34\1\0\0\1\0\0\0\0\0\0" + question, (self.address, self.port))
                 return client.recv(512)[:2] == b"\x12\x34"
             except OSError:
                 return False
