@@ -231,16 +231,19 @@ static void say(struct session *session, enum phase phase, size_t length) {
     flush_output(session);
 }
 
-static size_t put_recipient(char *at, size_t room) {
+/* As smtp-source does, several recipients of a message are told apart by a number before their name. */
+static size_t put_recipient(char *at, size_t room, uint64_t number) {
+    size_t length = 0;
+    if (plan.recipients > 1) length = (size_t)snprintf(at, room, "%llu", (unsigned long long)number + 1);
     const char *mark = strchr(plan.recipient, '#');
-    if (!mark) return (size_t)snprintf(at, room, "%s", plan.recipient);
-    return (size_t)snprintf(at, room, "%.*s%04llu%s", (int)(mark - plan.recipient), plan.recipient,
-                            (unsigned long long)roll(plan.domains), mark + 1);
+    if (!mark) return length + (size_t)snprintf(at + length, room - length, "%s", plan.recipient);
+    return length + (size_t)snprintf(at + length, room - length, "%.*s%04llu%s", (int)(mark - plan.recipient),
+                                     plan.recipient, (unsigned long long)roll(plan.domains), mark + 1);
 }
 
-static size_t put_rcpt(char *at, size_t room) {
+static size_t put_rcpt(char *at, size_t room, uint64_t number) {
     size_t length = (size_t)snprintf(at, room, "RCPT TO:<");
-    length += put_recipient(at + length, room - length);
+    length += put_recipient(at + length, room - length, number);
     return length + (size_t)snprintf(at + length, room - length, ">\r\n");
 }
 
@@ -248,7 +251,7 @@ static void say_envelope(struct session *session) {
     size_t length = (size_t)snprintf(session->head, head_room, "MAIL FROM:<%s>\r\n", plan.sender);
     if (plan.pipelining) {
         for (uint64_t each = 0; each < plan.recipients; each++)
-            length += put_rcpt(session->head + length, head_room - length);
+            length += put_rcpt(session->head + length, head_room - length, each);
         length += (size_t)snprintf(session->head + length, head_room - length, "DATA\r\n");
     }
     say(session, MAIL, length);
@@ -372,14 +375,14 @@ static void replied(struct session *session, unsigned code, const char *line) {
     case MAIL:
         session->phase = RCPT;
         session->answered = 0;
-        if (!plan.pipelining) say(session, RCPT, put_rcpt(session->head, head_room));
+        if (!plan.pipelining) say(session, RCPT, put_rcpt(session->head, head_room, session->answered));
         break;
     case RCPT:
         if (++session->answered == plan.recipients) {
             session->phase = DATA;
             if (!plan.pipelining) say_word(session, DATA, "DATA");
         } else if (!plan.pipelining) {
-            say(session, RCPT, put_rcpt(session->head, head_room));
+            say(session, RCPT, put_rcpt(session->head, head_room, session->answered));
         }
         break;
     case DATA: say_content(session); break;

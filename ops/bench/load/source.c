@@ -30,7 +30,7 @@ static const char usage[] =
     "  --sessions N        connections at the same time (1)\n"
     "  --per-session N     messages that a connection carries; 0: all that come (0)\n"
     "  --size N            octets of content without its header (4096)\n"
-    "  --recipients N      of each message (1)\n"
+    "  --recipients N      of each message (1); when more, a number stands before the name of each\n"
     "  --from ADDRESS      sender (author@customer.example)\n"
     "  --to ADDRESS        recipient (reader@sink.example); a # in it becomes a number drawn for each: with\n"
     "                      --to reader@d#.example --domains 10000 from reader@d0000.example to reader@d9999.example\n"
