@@ -15,6 +15,9 @@ package final class IntakeServer: Sendable {
     private let services: Services
     private let certificates: CertificateHolder?
     private let sessions: SessionTable
+    private let timeouts: ServerTimeouts
+    /// By event loop.
+    private let watches: [ObjectIdentifier: SessionWatch]
     private let group: any EventLoopGroup
     private let listening = Mutex<[any Channel]>([])
 
@@ -29,6 +32,11 @@ package final class IntakeServer: Sendable {
         sessions = SessionTable(
             limit: configuration.limits.connections, limitPerClient: configuration.limits.connectionsPerClient)
         self.group = group
+        let timeouts = ServerTimeouts(configuration.limits)
+        self.timeouts = timeouts
+        watches = Dictionary(
+            group.makeIterator().map { (ObjectIdentifier($0), SessionWatch(loop: $0, timeouts: timeouts)) }
+        ) { first, _ in first }
         if configuration.certificates.isEmpty {
             if let listener = configuration.listeners.first(where: { $0.tls != .none }) {
                 throw IntakeError.certificateMissing(address: "\(listener.address)", port: listener.port)
@@ -119,10 +127,7 @@ extension IntakeServer {
         let limits = services.configuration.limits
         let settings = ServerSettings(
             hostname: services.configuration.hostname, mode: listener.tls, messageSize: limits.messageSize,
-            lineLength: limits.lineLength,
-            timeouts: ServerTimeouts(
-                command: limits.commandTimeout, data: limits.dataTimeout, content: limits.contentTimeout,
-                minimumRate: limits.minimumDataRate))
+            lineLength: limits.lineLength, timeouts: timeouts)
         var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4_096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -173,6 +178,19 @@ extension IntakeServer {
         let reception = Reception(services: services, client: client, loop: channel.eventLoop)
         try pipeline.addHandler(
             ServerHandler(
-                settings: settings, policy: reception.policy, receiver: reception, certificates: certificates))
+                settings: settings, policy: reception.policy, receiver: reception, certificates: certificates,
+                watch: watch(of: channel.eventLoop)))
+    }
+
+    private func watch(of loop: any EventLoop) -> SessionWatch {
+        watches[ObjectIdentifier(loop)] ?? SessionWatch(loop: loop, timeouts: timeouts)
+    }
+}
+
+extension ServerTimeouts {
+    fileprivate init(_ limits: Limits) {
+        self.init(
+            command: limits.commandTimeout, data: limits.dataTimeout, content: limits.contentTimeout,
+            minimumRate: limits.minimumDataRate)
     }
 }

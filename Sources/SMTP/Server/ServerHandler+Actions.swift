@@ -109,7 +109,6 @@ extension ServerHandler {
         guard !inputClosed, !atOnce else { return context.close(promise: nil) }
         isLingering = true
         deadline = .now() + settings.timeouts.linger
-        schedule(context)
         context.close(mode: .output, promise: nil)
         resumeReading(context)
     }
@@ -154,32 +153,16 @@ extension ServerHandler {
         extendContentDeadline()
     }
 
-    /// One timer for the whole session: when it fires it looks whether the deadline has moved. Moving a deadline costs
-    /// one store that way; a timer for each command would cost more than the command.
-    func schedule(_ context: ChannelHandlerContext) {
-        timer?.cancel()
-        let loop = context.eventLoop.assumeIsolated()
-        timer = loop.scheduleTask(deadline: nextCheck()) { [weak self] in self?.fired() }
-    }
-
-    private func nextCheck() -> NIODeadline {
-        let now = NIODeadline.now()
-        return min(max(deadline, now + .milliseconds(1)), now + settings.timeouts.lookInterval)
-    }
-
-    private func fired() {
-        guard let context else { return }
-        timer = nil
-        if isLingering, deadline <= .now() { return context.close(promise: nil) }
-        if deadline <= .now(), machine.phase == .opening || machine.phase == .handshake {
+    /// Moving a deadline costs one store; whether it has passed is looked at by the loop's ``SessionWatch``.
+    func checkDeadline(_ now: NIODeadline) {
+        guard deadline <= now, let context else { return }
+        if isLingering { return context.close(promise: nil) }
+        if machine.phase == .opening || machine.phase == .handshake {
             // There is no way yet to say a word to a client that does not shake hands.
             forget()
             return context.close(promise: nil)
         }
         // Nobody can be late whom we do not read from.
-        if deadline <= .now(), !heldRead || !context.channel.isWritable {
-            run(machine.timedOut(), context)
-        }
-        if timer == nil { schedule(context) }
+        if !heldRead || !context.channel.isWritable { run(machine.timedOut(), context) }
     }
 }

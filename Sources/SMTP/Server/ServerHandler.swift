@@ -51,14 +51,19 @@ package final class ServerHandler: ChannelDuplexHandler {
 
     var deadline = NIODeadline.distantFuture
     var contentStart = NIODeadline.distantFuture
-    var timer: Scheduled<Void>?
+    let watch: SessionWatch
+    /// Where it stands in the list of `watch`.
+    var slot: Int?
 
-    /// - Parameter certificates: needed where the listener has TLS.
+    /// - Parameters:
+    ///   - certificates: needed where the listener has TLS.
+    ///   - watch: that of the channel's event loop.
     package init(
         settings: ServerSettings, policy: ServerMachine.Policy, receiver: any MailReceiver,
-        certificates: CertificateHolder?
+        certificates: CertificateHolder?, watch: SessionWatch
     ) {
         self.settings = settings
+        self.watch = watch
         self.receiver = receiver
         self.certificates = certificates
         machine = ServerMachine(policy: policy, offersTLS: settings.mode == .starttls)
@@ -136,9 +141,9 @@ package final class ServerHandler: ChannelDuplexHandler {
     }
 
     private func opened(_ context: ChannelHandlerContext) {
-        guard machine.phase == .opening, timer == nil else { return }
+        guard machine.phase == .opening, slot == nil else { return }
         extendCommandDeadline()
-        schedule(context)
+        watch.add(self)
         guard settings.mode != .implicit else { return }
         run(machine.opened(encrypted: false), context)
         writeReplies(context)
@@ -166,8 +171,7 @@ package final class ServerHandler: ChannelDuplexHandler {
         machine.disconnected()
         sink?.abandon()
         sink = nil
-        timer?.cancel()
-        timer = nil
+        watch.remove(self)
         input = ByteBuffer()
         content = ByteBuffer()
     }

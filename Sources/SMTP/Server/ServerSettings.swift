@@ -56,10 +56,10 @@ package struct ServerTimeouts: Sendable, Hashable {
         self.linger = linger
     }
 
-    /// How often a session looks at its deadline; it may be that late.
+    /// How often deadlines are looked at; a client may be that late.
     var lookInterval: TimeAmount {
-        let shortest = min(command, data, content)
-        return max(.nanoseconds(shortest.nanoseconds / 4), .milliseconds(1))
+        let shortest = min(command, data, content, linger)
+        return min(max(.nanoseconds(shortest.nanoseconds / 4), .milliseconds(1)), .seconds(1))
     }
 
     /// When content that began at `start` must have moved on.

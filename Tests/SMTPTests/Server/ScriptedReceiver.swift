@@ -57,7 +57,8 @@ struct Session {
                 hostname: "relay.example", mode: mode, messageSize: messageSize, lineLength: 998, timeouts: timeouts),
             policy: .init(
                 mayRelay: relay, postmaster: nil, recipients: 100, errors: errors, messageSize: messageSize),
-            receiver: receiver, certificates: nil)
+            receiver: receiver, certificates: nil,
+            watch: SessionWatch(loop: channel.embeddedEventLoop, timeouts: timeouts))
         try channel.pipeline.syncOperations.addHandler(handler)
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 25)).wait()
         #expect(try heard() == "220 relay.example ESMTP Figaro\r\n")
