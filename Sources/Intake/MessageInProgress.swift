@@ -7,10 +7,12 @@ import SMTP
 final class MessageInProgress: MessageSink {
     /// Content up to this is stored with its row.
     static let inlineLimit = 64 << 10
-    /// Octets that may wait for the disk until the client is no longer read from.
-    private static let backlogLimit = 1 << 20
-    /// Octets that are written at a time.
-    private static let chunk = 128 << 10
+    /// Octets that may wait for the disk until the client is no longer read from: two chunks, so that one gathers while
+    /// another is written; with more, hundreds of large messages at once would fill memory and go no faster.
+    private static let backlogLimit = 128 << 10
+    /// Octets that are written at a time; with one read more (16 KiB) they still fit into a buffer of 128 KiB.
+    private static let chunk = 112 << 10
+    private static let chunkBuffer = 128 << 10
 
     private let services: Services
     private let client: IPAddress
@@ -152,7 +154,7 @@ final class MessageInProgress: MessageSink {
         let bytes = content
         written += bytes.readableBytes
         content = ByteBuffer()
-        content.reserveCapacity(Self.chunk)
+        content.reserveCapacity(Self.chunkBuffer)
         writer.append(bytes).hop(to: loop).assumeIsolated().whenComplete { [self] result in
             if case .failure(let error) = result, writeFailure == nil { writeFailure = "\(error)" }
             if !isAbandoned, !isSaturated { drained() }
