@@ -76,8 +76,10 @@ final class Checkpointer: Sendable {
             guard size.isLarge(Self.soft), !state.withLock({ $0.stopping }) else { continue }
             do {
                 try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
-                try gate.withLock { _ in try checkpoint(SQLITE_CHECKPOINT_PASSIVE) }
-                size.checkpointed()
+                try gate.withLock { _ in
+                    try checkpoint(SQLITE_CHECKPOINT_PASSIVE)
+                    size.checkpointed()
+                }
             } catch {
                 let failure = error as? StoreFailure ?? StoreFailure(.failed, "\(error)")
                 state.withLock { $0.failure = failure }
@@ -109,10 +111,17 @@ final class LogSize: Sendable {
     func isLarge(_ limit: Int) -> Bool {
         let frames = frames
         let base = base.load(ordering: .relaxed)
-        return frames - (base > frames ? 0 : base) >= limit
+        return frames - min(base, frames) >= limit
     }
 
+    /// Nobody may be writing.
     func checkpointed() { base.store(frames, ordering: .relaxed) }
+
+    private func committed(frames: Int) {
+        let before = count.exchange(frames, ordering: .relaxed)
+        // The log was begun anew; reckoned from the old base it would grow to twice the limit.
+        if frames < before { base.store(0, ordering: .relaxed) }
+    }
 
     /// The connection must not outlive this object.
     func follow(_ writer: Connection) throws {
@@ -123,7 +132,7 @@ final class LogSize: Sendable {
                 { context, _, _, frames in
                     guard let context else { return SQLITE_OK }
                     let size = Unmanaged<LogSize>.fromOpaque(context).takeUnretainedValue()
-                    size.count.store(Int(frames), ordering: .relaxed)
+                    size.committed(frames: Int(frames))
                     return SQLITE_OK
                 }, context)
         }
