@@ -15,7 +15,7 @@ package final class OwnThread: Sendable {
             { argument in
                 guard let argument else { return nil }
                 let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-                start.nameThread()
+                ThreadName.set(start.name)
                 start.body()
                 return nil
             }, Unmanaged.passRetained(start).toOpaque())
@@ -42,14 +42,20 @@ package final class OwnThread: Sendable {
             self.name = name
             self.body = body
         }
+    }
+}
 
-        /// The kernel's own way, since the C library's is a GNU extension that Swift does not see.
-        func nameThread() {
-            let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
-            guard file >= 0 else { return }
-            _ = name.withCString { write(file, $0, strlen($0)) }
-            close(file)
-        }
+/// The name of a thread as `top -H` and profilers show it.
+package enum ThreadName {
+    /// Names the calling thread; at most 15 characters are kept.
+    ///
+    /// The kernel's own way: the C library's is a GNU extension that Swift does not see, and a name that Foundation
+    /// gives is overwritten.
+    package static func set(_ name: String) {
+        let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { return }
+        _ = name.withCString { write(file, $0, strlen($0)) }
+        close(file)
     }
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Logging
+import Queue
 import Synchronization
 
 /// Answers commands on a Unix socket, on threads of its own: what is asked reads the store and blocks.
@@ -49,8 +50,10 @@ final class ControlServer: Sendable {
     }
 
     func start() {
-        let thread = Thread { self.accept() }
-        thread.name = "control"
+        let thread = Thread {
+            ThreadName.set("figaro-control")
+            self.accept()
+        }
         thread.start()
     }
 

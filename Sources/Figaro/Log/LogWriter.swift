@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Mail
+import Queue
 import Synchronization
 
 /// Writes the log on a thread of its own, many lines with one write(2), so that neither a slow terminal nor a full pipe
@@ -39,8 +40,10 @@ final class LogWriter: Sendable {
         self.file = file
         self.format = format
         self.time = time
-        let thread = Thread { self.run() }
-        thread.name = "log"
+        let thread = Thread {
+            ThreadName.set("figaro-log")
+            self.run()
+        }
         thread.start()
     }
 
