@@ -107,9 +107,9 @@ struct ServeCommand: ParsableCommand {
     }
 
     private static func tellAboutFiles(_ node: NodeConfiguration, _ logger: Logger) {
-        let limit = ProcessLimits.raiseFileLimit()
         // Besides a socket each: content files of large messages, the store, and the system's own.
         let needed = (node.intake.limits.connections + node.planner.sessions) * 5 / 4 + 100
+        let limit = ProcessLimits.raiseFileLimit(needed: needed)
         if limit < needed {
             logger.warning(
                 "the limit of open files may not do for the configured connections and sessions",
