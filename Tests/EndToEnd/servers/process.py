@@ -228,3 +228,11 @@ def memory_bytes(pid):
         except OSError:
             continue
     return total
+
+
+def resident_bytes(pid):
+    """Anonymous memory of one process that is in RAM: what it allocated, without the pages of its program."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise Failed(f"no memory known of process {pid}")
