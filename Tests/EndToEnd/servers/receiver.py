@@ -7,6 +7,7 @@ fixed reply, drop the connection after the final dot, or be slow. Everything it 
 
 import argparse
 import asyncio
+import math
 import pathlib
 import ssl
 import sys
@@ -38,7 +39,7 @@ class Conduct:
         if phase == "rcpt" and self.options.greylist is not None:
             first = self.seen.setdefault((peer, key), time.monotonic())
             if time.monotonic() - first < self.options.greylist:
-                return "450 4.7.1 Greylisted, please try again later"
+                return f"450 4.7.1 Greylisted, please try again in {math.ceil(self.options.greylist)} seconds"
         return None
 
 
