@@ -117,7 +117,7 @@ final class LogSize: Sendable {
     /// Nobody may be writing.
     func checkpointed() { base.store(frames, ordering: .relaxed) }
 
-    private func committed(frames: Int) {
+    func committed(frames: Int) {
         let before = count.exchange(frames, ordering: .relaxed)
         // The log was begun anew; reckoned from the old base it would grow to twice the limit.
         if frames < before { base.store(0, ordering: .relaxed) }
