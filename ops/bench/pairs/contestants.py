@@ -10,7 +10,7 @@ from servers.process import free_port
 
 # Generous on purpose: what limits Postfix should be Postfix, not its defaults. fsync stays on (there is no switch).
 # No mail log: Debian's would cost it a write a line.
-_postfix_settings = {
+postfix_settings = {
     "default_process_limit": "400",
     "default_destination_concurrency_limit": "200",
     "smtp_destination_concurrency_limit": "200",
@@ -88,7 +88,7 @@ class PostfixRun:
             settings |= {"disable_dns_lookups": "no", "smtp_host_lookup": "dns"}
             wrapper = [*wrapper, *around.seeing_zone]
         self.relay = Postfix(
-            folder, free_port(), "" if around.zone else f"[127.0.0.1]:{sink.port}", {**_postfix_settings, **settings},
+            folder, free_port(), "" if around.zone else f"[127.0.0.1]:{sink.port}", {**postfix_settings, **settings},
             services, log=False, wrapper=wrapper, env=around.slowed)
         self.port, self.pid = self.relay.port, self.relay.process.pid
 
