@@ -34,6 +34,32 @@ package final class OwnThread: Sendable {
         if let waiting { pthread_join(waiting, nil) }
     }
 
+    /// Its end is nobody's business; instead of ``join()``.
+    private func detach() {
+        thread.withLock { thread in
+            if let handle = thread { pthread_detach(handle) }
+            thread = nil
+        }
+    }
+
+    /// Runs what blocks (disks, joins) on a thread made for it, never on an event loop or the cooperative pool; in place
+    /// only when the system grants no further thread, since late is better than never.
+    package static func run<T: Sendable, E: Error>(
+        _ body: @escaping @Sendable () throws(E) -> T
+    ) async throws(E) -> T {
+        let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<T, E>, Never>) in
+            let work: @Sendable () -> Void = {
+                continuation.resume(returning: Result { () throws(E) -> T in try body() })
+            }
+            do {
+                try OwnThread(name: "figaro-blocking", body: work).detach()
+            } catch {
+                work()
+            }
+        }
+        return try result.get()
+    }
+
     private final class Start {
         let name: String
         let body: @Sendable () -> Void
