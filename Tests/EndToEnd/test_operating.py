@@ -6,6 +6,7 @@ import pathlib
 import random
 import signal
 import smtplib
+import socket
 import subprocess
 
 from load.ledger import message
@@ -130,6 +131,23 @@ def test_a_broken_file_at_sighup_leaves_the_relay_as_it_was(folder, started):
     wait_until(lambda: "figaro.yaml" in figaro.process.tail(5), 10, "the log names the file")
     send(figaro.port, "still1")
     wait_until(lambda: "still1" in receiver.record.by_id(), 20, "mail still flows")
+
+
+def test_the_service_manager_is_told_when_it_answers_and_when_it_ends(folder, started):
+    for name in (str(folder / "notify"), f"\0figaro-{os.getpid()}"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(name)
+            manager.settimeout(30)
+            figaro = started(Figaro(folder / f"figaro{len(name)}", free_port(),
+                                    env={"NOTIFY_SOCKET": name.replace("\0", "@")}))
+            figaro.start()
+            assert manager.recv(100) == b"READY=1"
+            assert figaro.stop() == 0
+            assert manager.recv(100) == b"STOPPING=1"
+    # A manager that is gone is no reason not to run.
+    figaro = started(Figaro(folder / "alone", free_port(), env={"NOTIFY_SOCKET": str(folder / "nobody")}))
+    figaro.start()
+    assert figaro.stop() == 0
 
 
 def test_a_taken_port_and_a_spool_that_cannot_be_written_are_told(folder, started):
