@@ -15,6 +15,7 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
@@ -55,10 +56,12 @@ let package = Package(
             name: "Delivery",
             dependencies: ["Mail", "SMTP", "DNS", "Queue", nioCore, nioPosix, nioSSL, logging, deque, heap],
             swiftSettings: settings),
+        .target(name: "Console", dependencies: [nioCore, nioPosix, nioHTTP1, logging], swiftSettings: settings),
         .executableTarget(
             name: "Figaro",
             dependencies: [
-                "Mail", "SMTP", "Queue", "Storage", "Intake", "DNS", "Delivery", nioCore, nioPosix, nioSSL, logging,
+                "Mail", "SMTP", "Queue", "Storage", "Intake", "DNS", "Delivery", "Console", nioCore, nioPosix, nioSSL,
+                logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -96,6 +99,7 @@ let package = Package(
             name: "DeliveryTests",
             dependencies: ["Delivery", "RelayTesting", "Mail", "SMTP", "DNS", "Queue", nioCore, nioPosix, logging],
             swiftSettings: settings),
+        .testTarget(name: "ConsoleTests", dependencies: ["Console", nioHTTP1], swiftSettings: settings),
         .testTarget(
             name: "FigaroTests",
             dependencies: [

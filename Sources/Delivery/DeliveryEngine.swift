@@ -66,6 +66,12 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         return isQuiet
     }
 
+    /// How much there is in hand.
+    package func figures() -> DeliveryFigures {
+        let now = time.now()
+        return state.withLock { $0.planner.figures(at: now) }
+    }
+
     private var isQuiet: Bool { state.withLock { $0.planner.isQuiet } }
 
     // MARK: Dispatcher

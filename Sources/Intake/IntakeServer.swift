@@ -84,6 +84,9 @@ package final class IntakeServer: Sendable {
         try Self.translate { () throws(CertificateHolder.Fault) in try certificates.reload() }
     }
 
+    /// Customers' sessions at this moment.
+    package var sessionCount: Int { sessions.count }
+
     /// Ends all sessions: idle ones at once, those inside a message within `grace`. Returns when all are gone.
     package func shutdown(grace: TimeAmount) async {
         let listeners = listening.withLock { listening in

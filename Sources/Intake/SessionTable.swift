@@ -60,6 +60,8 @@ final class SessionTable: Sendable {
         if isEmpty { promise.succeed() }
     }
 
+    var count: Int { state.withLock { $0.channels.count } }
+
     var channels: [any Channel] {
         state.withLock { Array($0.channels.values) }
     }

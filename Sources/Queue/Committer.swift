@@ -20,6 +20,7 @@ final class Committer {
     private let configuration: MailQueue.Configuration
     private let inbox: Inbox
     private let shared: MailQueue.Shared
+    private let figures: CommitFigures
 
     private var fresh = FreshMessages()
     private var bounds: IDBounds
@@ -35,6 +36,7 @@ final class Committer {
         configuration = parts.configuration
         inbox = parts.inbox
         shared = parts.shared
+        figures = parts.figures
         self.bounds = bounds
     }
 
@@ -103,10 +105,14 @@ final class Committer {
     // MARK: Writing
 
     private func write(_ cycle: Cycle) {
+        let start = NIODeadline.now()
         do {
             let result = try store.write(cycle.batch)
+            figures.committed(
+                messages: cycle.pending.count, nanoseconds: UInt64(max(0, (NIODeadline.now() - start).nanoseconds)))
             finish(cycle, result)
         } catch {
+            figures.failed()
             fail(cycle, error)
         }
     }

@@ -31,6 +31,7 @@ package final class MailQueue: Sendable {
         let configuration: Configuration
         let inbox: Inbox
         let shared = Shared()
+        let figures = CommitFigures()
 
         init(
             store: any QueueStore, contents: any ContentFiles, trace: any TraceSink, time: any TimeSource,
@@ -136,6 +137,9 @@ package final class MailQueue: Sendable {
         parts.shared.annotate(&entry)
         return entry
     }
+
+    /// What committing has cost since the start.
+    package var commitFigures: CommitFigures.Snapshot { parts.figures.snapshot }
 
     /// Blocks as ``list(_:)`` does.
     package func counts() throws -> QueueCounts { try parts.store.counts() }

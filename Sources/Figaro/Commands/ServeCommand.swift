@@ -61,7 +61,10 @@ struct ServeCommand: ParsableCommand {
         do {
             let relay = try await Relay.start(loaded, writer: writer, logger: logger)
             let reload = Reload(relay, configuration: path)
-            try await relay.serve { logger.notice("ready", metadata: summary(loaded)) }
+            try await relay.serve {
+                logger.notice("ready", metadata: summary(loaded))
+                ServiceManager.tell(.ready)
+            }
             reload.cancel()
             logger.notice("ended in order")
             writer.stop()

@@ -27,6 +27,8 @@ struct NodeConfiguration: Sendable {
     var ipmaps: String?
     /// File of reply rules; nil for the built-in ones.
     var replies: String?
+    /// Where `/metrics`, `/health` and `/ready` are answered; nil for nowhere.
+    var metrics: MetricsAddress?
     var log: LogSettings
     /// Where each value stands in the file, by its path.
     var places: [String: Place] = [:]
@@ -45,6 +47,12 @@ struct NodeConfiguration: Sendable {
         customers:
           loopback: { networks: [127.0.0.0/8, "::1/128"] }
         """
+}
+
+/// The `metrics:` section.
+struct MetricsAddress: Sendable, Hashable {
+    var address: IPAddress
+    var port: Int
 }
 
 /// The `log:` section.

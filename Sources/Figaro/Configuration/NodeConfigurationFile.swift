@@ -64,6 +64,7 @@ struct NodeConfigurationFile {
         }
         let ipmaps = section.optional("ipmaps").flatMap(path)
         let replies = section.optional("replies").flatMap(path)
+        let metrics = section.optional("metrics").flatMap { metricsAddress($0, listeners ?? []) }
         let log = section.optional("log")?.section(self.log) ?? LogSettings()
         guard let hostname, let spool, let control, let listeners, let customers else { return nil }
         let intake = Intake.Configuration(
@@ -73,7 +74,7 @@ struct NodeConfigurationFile {
             hostname: hostname, spool: spool, control: control, user: user, intake: intake,
             minimumDiskFree: minimumDiskFree, planner: delivery.planner, session: delivery.session,
             allow: delivery.allow,
-            resolver: resolver, ipmaps: ipmaps, replies: replies, log: log)
+            resolver: resolver, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log)
     }
 
     private func machineName(_ section: Section) -> String? {
@@ -107,6 +108,19 @@ struct NodeConfigurationFile {
             let tls = section.optional("tls").map { $0.word(TLSMode.self) } ?? TLSMode.none
             guard let address, let port, let tls else { return nil }
             return Listener(address: address, port: port, tls: tls)
+        }
+        return read ?? nil
+    }
+
+    private func metricsAddress(_ field: Field, _ listeners: [Listener]) -> MetricsAddress? {
+        let read = field.section { section -> MetricsAddress? in
+            let address = section.optional("address").map { $0.address() } ?? IPAddress("127.0.0.1")
+            let port = section.required("port")?.int(1...65_535)
+            guard let address, let port else { return nil }
+            if let taken = listeners.first(where: { $0.port == port && $0.address == address }) {
+                section.required("port")?.complain("\(taken.address) port \(port) is a listener's for mail")
+            }
+            return MetricsAddress(address: address, port: port)
         }
         return read ?? nil
     }

@@ -1,3 +1,4 @@
+import Console
 import DNS
 import Delivery
 import Intake
@@ -17,6 +18,7 @@ struct Relay {
     let engine: DeliveryEngine
     let intake: IntakeServer
     let control: ControlServer
+    let console: ConsoleServer?
     let group: MultiThreadedEventLoopGroup
     let logger: Logger
 
@@ -51,12 +53,40 @@ struct Relay {
             logger: Logger(label: "intake"))
         try await intake.bind(accepting: false)
         let desk = ControlDesk(queue: queue, history: kept.history)
+        let console = try await console(
+            node.metrics, MetricsPage(queue: queue, engine: engine, intake: intake, meter: kept.meter), group)
         let control = try ControlServer(
             path: node.control, owner: privileges.account, logger: Logger(label: "control"), answer: desk.answer)
         try privileges.drop()
         return Relay(
             queue: queue, history: kept.history, contents: kept.contents, resolver: resolver, engine: engine,
-            intake: intake, control: control, group: group, logger: logger)
+            intake: intake, control: control, console: console, group: group, logger: logger)
+    }
+
+    /// Takes its port while whoever started us still may.
+    private static func console(
+        _ place: MetricsAddress?, _ page: MetricsPage, _ group: any EventLoopGroup
+    ) async throws -> ConsoleServer? {
+        guard let place else { return nil }
+        let console = ConsoleServer(
+            address: place.address.description, port: place.port, group: group,
+            answers: ConsoleServer.Answers(metrics: page.text, trouble: page.trouble, refusal: page.refusal)
+        ) { body in
+            Task { await OwnThread.run(body) }
+        }
+        do {
+            try await console.bind()
+        } catch {
+            throw MetricsUnbound(place: place, reason: "\(error)")
+        }
+        return console
+    }
+
+    private struct MetricsUnbound: Error, CustomStringConvertible {
+        var place: MetricsAddress
+        var reason: String
+
+        var description: String { "metrics: cannot listen on \(place.address) port \(place.port): \(reason)" }
     }
 
     private static func reach(_ node: NodeConfiguration) -> Reach {
@@ -71,6 +101,7 @@ struct Relay {
         let contents: ContentFolder
         let history: History
         let trace: any TraceSink
+        let meter = Meter()
         let queue: MailQueue
 
         init(_ node: NodeConfiguration, writer: LogWriter) throws {
@@ -80,7 +111,8 @@ struct Relay {
             history = try History(spool: spool, logger: storage)
             trace =
                 node.log.level.swiftLog <= .info
-                ? TraceFanOut(sinks: [history, EventLog(writer: writer)]) : history
+                ? TraceFanOut(sinks: [history, meter, EventLog(writer: writer)])
+                : TraceFanOut(sinks: [history, meter])
             var configuration = MailQueue.Configuration()
             configuration.minimumDiskFree = Int64(node.minimumDiskFree)
             queue = MailQueue(

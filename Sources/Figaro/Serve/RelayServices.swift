@@ -21,7 +21,7 @@ extension Relay {
         let services: [any Service] = [
             StoreService(queue: queue, history: history, contents: contents),
             DeliveryService(engine: engine, grace: Self.deliveryGrace, logger: logger),
-            ControlService(control: control),
+            ControlService(control: control, console: console),
             IntakeService(intake: intake, grace: Self.intakeGrace, ready: ready),
         ]
         var quiet = logger
@@ -63,10 +63,12 @@ extension Relay {
 
     private struct ControlService: Service {
         let control: ControlServer
+        let console: ConsoleServer?
 
         func run() async throws {
             control.start()
             try? await gracefulShutdown()
+            await console?.stop()
             await OwnThread.run { control.stop() }
         }
     }
@@ -80,6 +82,7 @@ extension Relay {
             intake.start()
             ready()
             try? await gracefulShutdown()
+            ServiceManager.tell(.stopping)
             await intake.shutdown(grace: grace)
         }
     }

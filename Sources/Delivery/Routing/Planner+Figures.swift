@@ -1,0 +1,37 @@
+package import Mail
+
+/// How much the planner has in hand, for whoever watches.
+package struct DeliveryFigures: Sendable, Hashable {
+    /// Sessions that carry a message, that wait for one, and that are being opened.
+    package var busy = 0
+    package var idle = 0
+    package var opening = 0
+    /// Works (message and recipient domain) in memory.
+    package var works = 0
+    package var sites = 0
+    /// Sites that may not be sent to now, for whatever reason.
+    package var blockedSites = 0
+    /// Sources that may send, and those of them that could not be bound and are set aside.
+    package var sources = 0
+    package var unboundSources = 0
+    /// Paths (source and site) that rest after a refusal of the source.
+    package var coolingPaths = 0
+}
+
+extension Planner {
+    package func figures(at now: Timestamp) -> DeliveryFigures {
+        var figures = DeliveryFigures()
+        figures.works = works
+        figures.sites = sites.count
+        figures.sources = table.sources.count
+        figures.unboundSources = unbound.values.count { $0 > now }
+        for site in sites.values {
+            figures.opening += site.opening
+            figures.idle += site.idle.count
+            figures.busy += site.sessions - site.opening - site.idle.count
+            if let block = site.blocked, block.until > now { figures.blockedSites += 1 }
+            figures.coolingPaths += site.cooling.values.count { $0 > now }
+        }
+        return figures
+    }
+}

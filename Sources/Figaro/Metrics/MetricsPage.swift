@@ -1,0 +1,132 @@
+import Console
+import Delivery
+import Glibc
+import Intake
+import Mail
+import Queue
+
+/// What `/metrics`, `/health` and `/ready` say of a running relay.
+struct MetricsPage: Sendable {
+    let queue: MailQueue
+    let engine: DeliveryEngine
+    let intake: IntakeServer
+    let meter: Meter
+
+    /// Blocks: the counts of the queue come from the store.
+    func text() -> String {
+        var page = Exposition()
+        messages(&page)
+        waiting(&page)
+        commits(&page)
+        delivery(&page)
+        page.family("figaro_sessions", .gauge, "SMTP sessions of customers that are connected.")
+        page.sample("figaro_sessions", intake.sessionCount)
+        process(&page)
+        return page.text
+    }
+
+    /// Why mail is not taken at this moment; nil when it is.
+    func refusal() -> String? {
+        switch queue.admission() {
+        case .open: nil
+        case .busy: "busy: more is being accepted than can be kept up with"
+        case .diskShort: "the disk is short of space"
+        case .broken: "the store has failed and is recovering"
+        case .closing: "going down"
+        }
+    }
+
+    /// What a restart or a person has to mend; being busy is neither.
+    func trouble() -> String? {
+        switch queue.admission() {
+        case .diskShort, .broken: refusal()
+        case .open, .busy, .closing: nil
+        }
+    }
+
+    private func messages(_ page: inout Exposition) {
+        let counts = meter.counts
+        page.family("figaro_accepted_messages_total", .counter, "Messages committed and answered with 250.")
+        for (customer, count) in counts.messages.sorted(by: { $0.key < $1.key }) {
+            page.sample("figaro_accepted_messages_total", count, ["customer": customer])
+        }
+        page.family("figaro_accepted_bytes_total", .counter, "Their size.")
+        for (customer, count) in counts.octets.sorted(by: { $0.key < $1.key }) {
+            page.sample("figaro_accepted_bytes_total", count, ["customer": customer])
+        }
+        page.family(
+            "figaro_attempts_total", .counter,
+            "Attempts by receiver, what was decided after them, and the cause that the receiver's reply was read as.")
+        for (attempt, count) in counts.attempts.sorted(by: { Self.order($0.key, $1.key) }) {
+            page.sample(
+                "figaro_attempts_total", count,
+                ["site": attempt.site, "decision": attempt.decision, "cause": attempt.cause])
+        }
+        page.family("figaro_ended_recipients_total", .counter, "Recipients that reached their end, by its kind.")
+        for end in [RecipientEnd.delivered, .failed, .expired] {
+            page.sample("figaro_ended_recipients_total", counts.ends[end, default: 0], ["end": "\(end)"])
+        }
+    }
+
+    private static func order(_ left: Meter.Attempt, _ right: Meter.Attempt) -> Bool {
+        (left.site, left.decision, left.cause) < (right.site, right.decision, right.cause)
+    }
+
+    private func waiting(_ page: inout Exposition) {
+        guard let counts = try? queue.counts() else { return }
+        page.single("figaro_queue_messages", .gauge, "Messages in the store.", counts.messages)
+        page.single(
+            "figaro_queue_deferred_works", .gauge, "Deferred work: a message and one of its recipient domains.",
+            counts.works)
+        page.single("figaro_queue_domains", .gauge, "Recipient domains with deferred work.", counts.domains)
+    }
+
+    private func commits(_ page: inout Exposition) {
+        let figures = queue.commitFigures
+        page.histogram(
+            "figaro_commit_seconds", "Transactions with their fsync.", bounds: CommitFigures.bounds,
+            counts: figures.counts, sum: figures.sum)
+        page.single(
+            "figaro_committed_messages_total", .counter, "Messages made durable; divided by the commits, a batch.",
+            figures.messages)
+        page.single("figaro_commit_failures_total", .counter, "Transactions that failed.", figures.failures)
+    }
+
+    private func delivery(_ page: inout Exposition) {
+        let figures = engine.figures()
+        page.family("figaro_delivery_sessions", .gauge, "SMTP sessions to receivers.")
+        page.sample("figaro_delivery_sessions", figures.busy, ["state": "busy"])
+        page.sample("figaro_delivery_sessions", figures.idle, ["state": "idle"])
+        page.sample("figaro_delivery_sessions", figures.opening, ["state": "opening"])
+        page.single("figaro_delivery_works", .gauge, "Work in memory: a message and one of its domains.", figures.works)
+        page.single("figaro_sites", .gauge, "Receivers known at this moment.", figures.sites)
+        page.single(
+            "figaro_sites_blocked", .gauge, "Receivers that may not be sent to at this moment.", figures.blockedSites)
+        page.family("figaro_sources", .gauge, "Source addresses of all pools.")
+        page.sample("figaro_sources", figures.sources - figures.unboundSources, ["state": "usable"])
+        page.sample("figaro_sources", figures.unboundSources, ["state": "unbound"])
+        page.single(
+            "figaro_paths_cooling", .gauge, "Pairs of source and receiver that rest after a refusal.",
+            figures.coolingPaths)
+    }
+
+    /// Under the names that every exporter gives them.
+    private func process(_ page: inout Exposition) {
+        var usage = rusage()
+        guard getrusage(RUSAGE_SELF, &usage) == 0 else { return }
+        let seconds =
+            Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+            + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+        page.family("process_cpu_seconds_total", .counter, "CPU time of the process.")
+        page.sample("process_cpu_seconds_total", seconds: seconds)
+        guard let file = fopen("/proc/self/statm", "r") else { return }
+        defer { fclose(file) }
+        var line = [UInt8](repeating: 0, count: 256)
+        let count = fread(&line, 1, line.count, file)
+        let fields = String(decoding: line[..<count], as: UTF8.self).split(separator: " ")
+        guard fields.count > 1, let pages = Int(fields[1]) else { return }
+        page.single(
+            "process_resident_memory_bytes", .gauge, "Memory of the process.", pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+        )
+    }
+}
