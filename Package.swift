@@ -56,7 +56,7 @@ let package = Package(
             name: "Delivery",
             dependencies: ["Mail", "SMTP", "DNS", "Queue", nioCore, nioPosix, nioSSL, logging, deque, heap],
             swiftSettings: settings),
-        .target(name: "Console", dependencies: [nioCore, nioPosix, nioHTTP1, logging], swiftSettings: settings),
+        .target(name: "Console", dependencies: [nioCore, nioPosix, nioHTTP1], swiftSettings: settings),
         .executableTarget(
             name: "Figaro",
             dependencies: [

@@ -1,4 +1,3 @@
-package import Logging
 package import NIOCore
 import NIOHTTP1
 import NIOPosix

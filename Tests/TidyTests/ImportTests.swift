@@ -13,9 +13,10 @@ private let allowed: [String: Set<String>] = [
     "Delivery": [
         "Mail", "SMTP", "DNS", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "Logging", "DequeModule", "HeapModule",
     ],
+    "Console": ["NIOCore", "NIOPosix", "NIOHTTP1"],
     "Figaro": [
-        "Mail", "SMTP", "DNS", "Queue", "Storage", "Intake", "Delivery", "NIOCore", "NIOPosix", "NIOSSL", "Logging",
-        "ArgumentParser", "Yams", "ServiceLifecycle", "UnixSignals", "Foundation",
+        "Mail", "SMTP", "DNS", "Queue", "Storage", "Intake", "Delivery", "Console", "NIOCore", "NIOPosix", "NIOSSL",
+        "Logging", "ArgumentParser", "Yams", "ServiceLifecycle", "UnixSignals", "Foundation",
     ],
 ]
 

@@ -1,3 +1,4 @@
+import Console
 import DNS
 import Delivery
 import Intake
