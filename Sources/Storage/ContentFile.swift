@@ -6,7 +6,6 @@ import Synchronization
 /// One open content file; its blocking calls are made on a file thread.
 final class ContentFile: Sendable {
     private let path: String
-    private let folder: String
     private let state = Mutex(State())
     private let waiting = Atomic<Int>(0)
 
@@ -30,9 +29,8 @@ final class ContentFile: Sendable {
         }
     }
 
-    init(path: String, folder: String) {
+    init(path: String) {
         self.path = path
-        self.folder = folder
     }
 
     deinit {
@@ -66,16 +64,17 @@ final class ContentFile: Sendable {
         }
     }
 
-    /// Makes the file and its name durable. A failed sync is never repeated: the file is given up.
-    func finish() throws {
+    /// Makes the octets durable; their name is not yet. A failed sync is never repeated: the file is given up.
+    func sync() throws {
         try writing { descriptor in
             guard fdatasync(descriptor) == 0 else { throw StoreFailure(errno: errno, "cannot sync \(path)") }
-            let folder = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            guard folder >= 0 else { throw StoreFailure(errno: errno, "cannot open \(self.folder)") }
-            defer { Glibc.close(folder) }
-            guard fsync(folder) == 0 else { throw StoreFailure(errno: errno, "cannot sync \(self.folder)") }
         }
+    }
+
+    /// Its name is durable too: it stays, and is closed.
+    func keep() throws {
         try state.withLock { state in
+            if let failure = state.failure { throw failure }
             state.writes = false
             guard Glibc.close(state.take()) == 0 else { throw StoreFailure(errno: errno, "cannot close \(path)") }
         }

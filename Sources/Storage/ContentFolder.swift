@@ -10,25 +10,33 @@ package import Queue
 /// after the file is durable. A crash leaves files without a row; they are swept at the next start.
 package final class ContentFolder: ContentFiles {
     private let path: String
-    private let threads: FileThreads
+    private let writing: FileThreads
+    private let reading: FileThreads
+    private let names: FolderSync
     private let log: Logger
 
-    /// - Parameter threads: threads that write, sync and read; SQLite's are others. One can wait for an fsync while the
-    ///   other copies.
-    package init(spool: Spool, threads: Int = 2, logger: Logger) throws {
+    /// - Parameters:
+    ///   - writing: threads that write, sync and remove; SQLite's are others. Most of their time they wait for a sync,
+    ///     and a disk serves many at a time as quickly as one.
+    ///   - reading: threads that read, which no sync holds up.
+    package init(spool: Spool, writing: Int = 32, reading: Int = 2, logger: Logger) throws {
         path = spool.contentPath
-        self.threads = try FileThreads(count: threads)
+        self.writing = try FileThreads(count: writing)
+        self.reading = try FileThreads(count: reading)
+        names = try FolderSync(path: path)
         log = logger
     }
 
     /// Ends the threads after what they were given. Blocks.
     package func stop() {
-        threads.stop()
+        writing.stop()
+        names.stop()
+        reading.stop()
     }
 
     package func write(for id: MessageID, on loop: any EventLoop) -> any ContentWriter {
-        let file = ContentFile(path: "\(path)/\(id)", folder: path)
-        return FolderWriter(file: file, name: "\(id)", lane: lane(id), threads: threads, loop: loop)
+        let file = ContentFile(path: "\(path)/\(id)")
+        return FolderWriter(file: file, name: "\(id)", threads: writing, names: names, loop: loop)
     }
 
     package func read(_ name: String, on loop: any EventLoop) -> EventLoopFuture<any ContentReader> {
@@ -37,9 +45,10 @@ package final class ContentFolder: ContentFiles {
             promise.fail(StoreFailure(.failed, "\(name) is not the name of a content file"))
             return promise.futureResult
         }
-        let file = ContentFile(path: "\(path)/\(id)", folder: path)
-        let reader = FolderReader(file: file, lane: lane(id), threads: threads, loop: loop)
-        threads.run(lane(id)) {
+        let file = ContentFile(path: "\(path)/\(id)")
+        let lane = reading.nextLane()
+        let reader = FolderReader(file: file, lane: lane, threads: reading, loop: loop)
+        reading.run(lane) {
             promise.completeWith(
                 Result {
                     try file.openForReading()
@@ -49,12 +58,9 @@ package final class ContentFolder: ContentFiles {
         return promise.futureResult
     }
 
-    /// Ids of one millisecond differ above bit 10.
-    private func lane(_ id: MessageID) -> UInt64 { id.value >> 10 }
-
     package func remove(_ names: [String]) {
         let ids = names.compactMap { MessageID($0) }
-        threads.run(0) { [path, log] in
+        writing.run(writing.nextLane()) { [path, log] in
             for id in ids {
                 guard unlink("\(path)/\(id)") != 0, errno != ENOENT else { continue }
                 log.error(
@@ -97,51 +103,65 @@ package final class ContentFolder: ContentFiles {
 final class FolderWriter: ContentWriter {
     private let file: ContentFile
     private let name: String
-    private let lane: UInt64
+    private let lane: Int
     private let threads: FileThreads
+    private let names: FolderSync
+    private let failures: Int
     private let loop: any EventLoop
 
-    init(file: ContentFile, name: String, lane: UInt64, threads: FileThreads, loop: any EventLoop) {
+    init(file: ContentFile, name: String, threads: FileThreads, names: FolderSync, loop: any EventLoop) {
         self.file = file
         self.name = name
-        self.lane = lane
         self.threads = threads
+        self.names = names
         self.loop = loop
+        lane = threads.nextLane()
+        failures = names.failures
     }
 
     var backlog: Int { file.backlog }
 
     func append(_ bytes: ByteBuffer) -> EventLoopFuture<Void> {
         file.expect(bytes.readableBytes)
-        return run { [file] in try file.append(bytes) }
+        let promise = loop.makePromise(of: Void.self)
+        threads.run(lane) { [file] in promise.completeWith(Result { try file.append(bytes) }) }
+        return promise.futureResult
     }
 
     func finish() -> EventLoopFuture<Content> {
-        run { [file, name] in
-            try file.finish()
-            return .file(name: name)
+        let promise = loop.makePromise(of: Content.self)
+        threads.run(lane) { [file, name, names, failures] in
+            do {
+                try file.sync()
+            } catch {
+                return promise.fail(error)
+            }
+            names.sync(since: failures) { result in
+                promise.completeWith(
+                    result.flatMap {
+                        Result {
+                            try file.keep()
+                            return .file(name: name)
+                        }
+                    })
+            }
         }
+        return promise.futureResult
     }
 
     func abandon() {
         threads.run(lane) { [file] in file.abandon() }
-    }
-
-    private func run<Value: Sendable>(_ job: @escaping @Sendable () throws -> Value) -> EventLoopFuture<Value> {
-        let promise = loop.makePromise(of: Value.self)
-        threads.run(lane) { promise.completeWith(Result { try job() }) }
-        return promise.futureResult
     }
 }
 
 /// Reads one file, front to back.
 final class FolderReader: ContentReader {
     private let file: ContentFile
-    private let lane: UInt64
+    private let lane: Int
     private let threads: FileThreads
     private let loop: any EventLoop
 
-    init(file: ContentFile, lane: UInt64, threads: FileThreads, loop: any EventLoop) {
+    init(file: ContentFile, lane: Int, threads: FileThreads, loop: any EventLoop) {
         self.file = file
         self.lane = lane
         self.threads = threads

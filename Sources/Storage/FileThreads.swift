@@ -2,9 +2,10 @@ import DequeModule
 import Queue
 import Synchronization
 
-/// A few threads for file calls that block. Jobs given under one number run in order.
+/// Threads for file calls that block. Jobs given to one lane run in order.
 final class FileThreads: Sendable {
     private let lanes: [Lane]
+    private let last = Atomic<UInt>(0)
 
     private final class Lane: Sendable {
         let bell = Bell()
@@ -35,8 +36,13 @@ final class FileThreads: Sendable {
         }
     }
 
-    func run(_ number: UInt64, _ job: @escaping @Sendable () -> Void) {
-        let lane = lanes[Int(number % UInt64(lanes.count))]
+    /// The lanes in turn; one for each file, so that as few files as possible wait for another's sync.
+    func nextLane() -> Int {
+        Int(last.wrappingAdd(1, ordering: .relaxed).newValue % UInt(lanes.count))
+    }
+
+    func run(_ number: Int, _ job: @escaping @Sendable () -> Void) {
+        let lane = lanes[number]
         lane.state.withLock { $0.jobs.append(job) }
         lane.bell.ring()
     }

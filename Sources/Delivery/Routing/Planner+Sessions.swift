@@ -6,7 +6,9 @@ import Queue
 /// Opening, using and closing sessions.
 extension Planner {
     /// Gives waiting parcels to idle sessions and opens further ones, within the limits.
-    mutating func dispatch(_ site: Site) {
+    ///
+    /// - Parameter turn: it has waited in `crowdedOut`, and opens one session before all others that do.
+    mutating func dispatch(_ site: Site, turn: Bool = false) {
         guard !closing else { return }
         if let block = site.blocked, block.until > now {
             return clear(site, until: block.until)
@@ -16,17 +18,35 @@ extension Planner {
             if !serve(session) { passedOver.append(session) }
         }
         site.idle.append(contentsOf: passedOver.reversed())
+        var turn = turn
         while site.opening < site.waiting {
-            guard sessions.count < configuration.sessions else {
-                crowdedOut.append(site)
-                return
-            }
+            guard turn || crowdedOut.isEmpty, hasPlace else { return crowdOut(site) }
+            turn = false
             if site.sessions >= site.limit(configuration.sessionsPerSite, at: now) {
                 // Idle sessions that suit nobody who waits give way, the oldest first.
                 guard let oldest = site.idle.first else { return }
                 close(oldest)
             }
             guard open(site) else { return }
+        }
+    }
+
+    /// One more session may be opened: there is room, or a session that does nothing gives way, the oldest first.
+    private var hasPlace: Bool { sessions.count < configuration.sessions || idle.oldest != nil }
+
+    private mutating func crowdOut(_ site: Site) {
+        guard !site.isCrowdedOut else { return }
+        site.isCrowdedOut = true
+        crowdedOut.append(site)
+    }
+
+    /// Each site that waits for a session opens one in its turn, so that one with much mail does not take all.
+    mutating func admitCrowded() {
+        var turns = crowdedOut.count
+        while turns > 0, hasPlace, let site = crowdedOut.popFirst() {
+            turns -= 1
+            site.isCrowdedOut = false
+            dispatch(site, turn: true)
         }
     }
 
@@ -81,6 +101,7 @@ extension Planner {
         }
         session.parcel = parcel
         session.purpose = nil
+        if session.idleSince != nil { idle.remove(session) }
         session.idleSince = nil
         parcel.sought = false
         actions.append(.send(session.id, Transaction(message: parcel.message, recipients: recipients)))
@@ -111,6 +132,7 @@ extension Planner {
             session.purpose = nil
             session.idleSince = now
             site.idle.append(session)
+            idle.append(session)
         }
         refill(site)
         if site.waiting > 0 { dispatch(site) }
@@ -134,7 +156,10 @@ extension Planner {
         guard sessions.removeValue(forKey: session.id) != nil else { return }
         session.site.sessions -= 1
         if session.opened == nil { session.site.opening -= 1 }
-        if session.idleSince != nil { session.site.idle.removeAll { $0 === session } }
+        if session.idleSince != nil {
+            session.site.idle.removeAll { $0 === session }
+            idle.remove(session)
+        }
         session.purpose?.sought = false
     }
 
@@ -150,6 +175,7 @@ extension Planner {
                 id: nextSession(), source: table.sources[source], host: target.host, address: target.address,
                 port: site.key.port, tls: target.tls)
             let pool = table.pool(of: purpose?.route ?? "default", step: purpose?.step ?? 0)
+            if sessions.count >= configuration.sessions, let oldest = idle.oldest { close(oldest) }
             let session = OpenSession(
                 plan: plan, site: site, source: source, limit: pool?.messagesPerSession ?? 1, purpose: purpose)
             purpose?.sought = true

@@ -25,8 +25,10 @@ package struct Planner {
     var sessions: [SessionID: OpenSession] = [:]
     /// Sources that could not be bound, and until when they are left alone.
     var unbound: [Int: Timestamp] = [:]
-    /// Sites with mail waiting that found no session free in all.
-    var crowdedOut: [Site] = []
+    /// Idle ones of all sites.
+    var idle = IdleSessions()
+    /// Sites with mail waiting that found no session free in all; each opens one when its turn comes.
+    var crowdedOut: Deque<Site> = []
     /// When that many domains are known, the quiet ones are forgotten.
     var forgetAbove = 10_000
     var works = 0
@@ -57,6 +59,7 @@ package struct Planner {
 
     /// What is to be done about all that happened since the last call, in order.
     package mutating func takeActions() -> [PlannerAction] {
+        if !crowdedOut.isEmpty { admitCrowded() }
         if !settlements.isEmpty {
             actions.append(.settle(settlements))
             settlements = []
@@ -137,9 +140,6 @@ package struct Planner {
             if let since = session.idleSince, since <= oldest { close(session) }
             refill(session.site)
         }
-        let crowded = crowdedOut
-        crowdedOut = []
-        for site in crowded { dispatch(site) }
         forgetQuietPlaces()
     }
 

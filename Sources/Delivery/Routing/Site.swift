@@ -34,6 +34,8 @@ final class Site {
     var domainsWithMore: Deque<String> = []
     /// Works in memory for it.
     var works = 0
+    /// It waits for its turn to open a session; see ``Planner/crowdedOut``.
+    var isCrowdedOut = false
 
     init(key: SiteKey, hosts: [HostSet.Host]) {
         self.key = key
@@ -76,6 +78,9 @@ final class OpenSession {
     let limit: Int
     var opened: Timestamp?
     var idleSince: Timestamp?
+    /// Its neighbours among all that are idle; kept by ``IdleSessions``.
+    var idleBefore: OpenSession?
+    var idleAfter: OpenSession?
     var sent = 0
     var tls: String?
     /// What is on the wire.
