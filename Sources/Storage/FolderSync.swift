@@ -45,8 +45,8 @@ final class FolderSync: Sendable {
 
     /// Syncs the folder, and answers on the folder's thread.
     ///
-    /// - Parameter failures: what ``failures`` was before the name was made. A sync that failed since may have lost that
-    ///   name although a later one succeeds, because the kernel takes what it could not write for clean.
+    /// - Parameter failures: what ``failures`` was before the name was made. A sync that failed since may have lost
+    ///   that name although a later one succeeds, because the kernel takes what it could not write for clean.
     func sync(since failures: Int, _ answer: @escaping Answer) {
         state.withLock { $0.waiting.append(Waiting(failures: failures, answer: answer)) }
         bell.ring()
