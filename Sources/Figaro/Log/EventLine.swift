@@ -6,14 +6,14 @@ enum EventLine {
     private static let shownRecipients = 10
 
     static func append(_ event: TraceEvent, _ format: LogSettings.Format, to bytes: inout [UInt8]) {
-        var line = LogLine(format)
+        var line = LogLine(format, after: exchange(&bytes, with: []))
         switch event {
         case .accepted(let event): accepted(event, &line)
         case .attempted(let event): attempted(event, &line)
         case .ended(let event): ended(event, &line)
         }
         line.end()
-        bytes += line.bytes
+        bytes = line.bytes
     }
 
     private static func begin(_ name: String, _ at: Timestamp, _ message: MessageID, _ line: inout LogLine) {

@@ -27,6 +27,8 @@ final class LogWriter: Sendable {
     private static let limit = 50_000
     /// Long enough to gather a batch under load, too short to be noticed by anyone who reads along.
     private static let gather: UInt32 = 5_000
+    /// Octets: one write for some hundred lines, and no more memory than that.
+    private static let batch = 128 << 10
 
     let format: LogSettings.Format
     private let file: Int32
@@ -83,6 +85,9 @@ final class LogWriter: Sendable {
 
     private func run() {
         var isStopping = false
+        // Made once: pages of a new one would have to be cleared by the system 200 times a second.
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.batch + 4_096)
         while !isStopping {
             wake.wait()
             if !state.withLock({ $0.isStopping }) { usleep(Self.gather) }
@@ -95,26 +100,22 @@ final class LogWriter: Sendable {
                 }
                 return (state.waiting, state.dropped, state.isStopping)
             }
-            write(items, dropped)
+            write(items, dropped, &bytes)
         }
         finished.signal()
     }
 
-    private func write(_ items: [Item], _ dropped: Int) {
-        // One write for some hundred lines, and no more memory than that.
-        let batch = 128 << 10
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(batch + 4_096)
+    private func write(_ items: [Item], _ dropped: Int, _ bytes: inout [UInt8]) {
         for item in items {
             switch item {
             case .line(let line): bytes += line
             case .events(let events):
                 for event in events {
                     EventLine.append(event, format, to: &bytes)
-                    if bytes.count >= batch { write(&bytes) }
+                    if bytes.count >= Self.batch { write(&bytes) }
                 }
             }
-            if bytes.count >= batch { write(&bytes) }
+            if bytes.count >= Self.batch { write(&bytes) }
         }
         if dropped > 0 {
             var line = LogLine(format)

@@ -45,7 +45,8 @@ enum UTCTime {
     }
 
     private static func digits(_ value: Int, _ count: Int, _ bytes: inout [UInt8]) {
-        var divisor = [1, 10, 100, 1_000][count - 1]
+        var divisor = 1
+        for _ in 1..<count { divisor *= 10 }
         while divisor > 0 {
             bytes.append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
             divisor /= 10
