@@ -27,6 +27,8 @@ final class Checkpointer: Sendable {
 
     /// Frames of 4 KiB and some octets. 32 MiB: at full load a checkpoint every second, each page written once in it.
     private static let soft = 8_192
+    /// Octets that the log has when it is checkpointed in time, with a quarter more for what comes meanwhile.
+    static let usualSize = soft * 5 / 4 * (4_096 + 24)
     /// 256 MiB, which is also what the disk must have room for.
     private static let hard = 65_536
 

@@ -58,6 +58,7 @@ package final class SQLiteStore: QueueStore {
         let viewer = try Connection(path: path, label: "viewer", Connection.Setup(cache: 4 << 10))
         let checkpointer = try Checkpointer(path: path, writer: writer, log: log)
         try checkpointer.truncate()
+        try LogFile.fill(path + "-wal", octets: Checkpointer.usualSize)
         try checkpointer.start()
         connections.withLock {
             $0 = Connections(writer: writer, reader: reader, viewer: viewer, checkpointer: checkpointer)
