@@ -5,8 +5,9 @@ import Queue
 enum LogFile {
     /// Fills the log, which must be empty, with zeros, and syncs them.
     ///
-    /// A sync of a file that has grown makes the file system commit its own journal, which takes some ten times as long
-    /// as one of octets that were replaced. The log would grow until its first checkpoint, on a quiet relay for hours.
+    /// A sync of a file that has grown must also write where it lies and ends, into the file system's journal if it has
+    /// one; that takes several times as long as the sync of octets that were replaced. The log would grow until its
+    /// first checkpoint, on a quiet relay for hours.
     /// To SQLite a log that begins with zeros is an empty one, and zeros behind its last frame are no frames.
     ///
     /// - Throws: ``StoreFailure``. A disk that has no room is none: the log then grows as it must.
