@@ -2,7 +2,7 @@ package import NIOCore
 
 /// What a session hands its mail to; used on the session's event loop only.
 package protocol MailReceiver: AnyObject {
-    /// Why no mail may come in right now; nil when it may. Asked at every MAIL and DATA.
+    /// Why no mail may come in right now; nil when it may. Asked at every MAIL and DATA, and at the first BDAT.
     func admission() -> ServerReply?
 
     /// Content begins. What is to stand before the client's own octets is written to `content`.

@@ -11,7 +11,11 @@ extension ServerHandler {
             append(!extended ? settings.helo : machine.isEncrypted ? settings.ehloEncrypted : settings.ehloInClear)
         case .reply(let reply): append(reply)
         case .upgrade(let reply): upgrade(reply, context)
-        case .receive(let envelope): receive(envelope, context)
+        case .receive(let envelope):
+            append(.goAhead)
+            receive(envelope, dotted: true, context)
+        case .chunk(let octets, let envelope): receiveChunk(octets, envelope, context)
+        case .skip(let octets): skipChunk(octets, context)
         case .commit: commit(context)
         case .queued(let id, let last):
             output.writeStaticString("250 2.0.0 Ok: queued as ")
@@ -33,21 +37,41 @@ extension ServerHandler {
         output.writeImmutableBuffer(reply)
     }
 
-    private func receive(_ envelope: Envelope, _ context: ChannelHandlerContext) {
-        append(.goAhead)
+    private func receive(_ envelope: Envelope, dotted: Bool, _ context: ChannelHandlerContext) {
         // Most mail fits; a declared size saves growing step by step.
         let expected = min(envelope.declaredSize ?? 6 << 10, 64 << 10)
         content = context.channel.allocator.buffer(capacity: expected + 1_024)
-        decoder = ContentDecoder(lineLimit: settings.lineLength)
+        decoder = ContentDecoder(lineLimit: settings.lineLength, isDotted: dotted)
         refusal = nil
+        isSkipping = false
         let facts = ServerSessionFacts(
             hello: machine.hello?.name ?? "", extended: machine.hello?.extended ?? false, tls: tlsVersion)
         sink = receiver.begin(envelope, facts, content: &content) { [weak self] in
             guard let self, let context = self.context else { return }
             self.resumeReading(context)
         }
-        contentStart = .now()
+        contentStart = now
         extendContentDeadline()
+    }
+
+    private func receiveChunk(_ octets: Int, _ begins: Envelope?, _ context: ChannelHandlerContext) {
+        if let begins { receive(begins, dotted: false, context) }
+        guard now <= contentStart + settings.timeouts.content else { return run(machine.timedOut(), context) }
+        chunkLeft = octets
+        extendContentDeadline()
+        // The last chunk may be empty: nothing comes that would end it.
+        if octets == 0 { endChunk(context) }
+    }
+
+    private func skipChunk(_ octets: Int, _ context: ChannelHandlerContext) {
+        sink?.abandon()
+        sink = nil
+        content = ByteBuffer()
+        chunkLeft = octets
+        isSkipping = true
+        contentStart = now
+        extendContentDeadline()
+        if octets == 0 { endChunk(context) }
     }
 
     private func commit(_ context: ChannelHandlerContext) {
@@ -108,7 +132,7 @@ extension ServerHandler {
         content = ByteBuffer()
         guard !inputClosed, !atOnce else { return context.close(promise: nil) }
         isLingering = true
-        deadline = .now() + settings.timeouts.linger
+        deadline = now + settings.timeouts.linger
         context.close(mode: .output, promise: nil)
         resumeReading(context)
     }
@@ -130,7 +154,7 @@ extension ServerHandler {
     func resumeReading(_ context: ChannelHandlerContext) {
         guard heldRead, mayRead(context) else { return }
         heldRead = false
-        if machine.phase == .content { contentResumed() }
+        if machine.phase == .content || machine.phase == .chunk { contentResumed() }
         context.read()
     }
 
@@ -138,17 +162,18 @@ extension ServerHandler {
 
     func extendCommandDeadline() {
         guard !isLingering else { return }
-        deadline = .now() + settings.timeouts.command
+        deadline = now + settings.timeouts.command
     }
 
     func extendContentDeadline() {
-        let now = NIODeadline.now()
-        deadline = settings.timeouts.contentDeadline(start: contentStart, lastRead: now, octets: decoder.octets)
+        // What is thrown away earns no time by its length; it ends with the time for one message.
+        let octets = isSkipping ? 1 << 32 : decoder.octets
+        deadline = settings.timeouts.contentDeadline(start: contentStart, lastRead: now, octets: octets)
     }
 
     /// The time in which we did not read is not the client's.
     private func contentResumed() {
-        let now = NIODeadline.now()
+        let now = now
         if heldSince < now { contentStart = min(now, contentStart + (now - heldSince)) }
         extendContentDeadline()
     }

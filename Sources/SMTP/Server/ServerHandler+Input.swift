@@ -14,6 +14,7 @@ extension ServerHandler {
             switch machine.phase {
             case .commands: goesOn = context.channel.isWritable && takeLine(context)
             case .content: goesOn = takeContent(context)
+            case .chunk: takeChunk(context)
             case .opening:
                 // Who talks before the greeting is not heard (RFC 5321 section 4.3.1).
                 input = ByteBuffer()
@@ -43,6 +44,7 @@ extension ServerHandler {
             input.moveReaderIndex(forwardBy: length + 2)
             extendCommandDeadline()
             run(action, context)
+            if sink != nil { dropForgotten() }
             return true
         case .incomplete:
             shortenLongLine()
@@ -92,7 +94,7 @@ extension ServerHandler {
         case .more:
             check()
             offer()
-            guard decoder.octets <= swallowLimit else {
+            guard decoder.octets <= machine.policy.swallowLimit else {
                 run(machine.violated(refusal ?? .tooLarge), context)
                 return true
             }
@@ -110,11 +112,38 @@ extension ServerHandler {
         return true
     }
 
-    /// How much content is read to its end only to refuse it: as much again as we would take, and 1 MiB for clients
-    /// that do not know our limit.
-    private var swallowLimit: Int {
-        let (double, overflow) = settings.messageSize.multipliedReportingOverflow(by: 2)
-        return overflow ? .max : max(double, 1 << 20)
+    /// RSET and its kind end a message that was coming in chunk by chunk.
+    private func dropForgotten() {
+        guard machine.phase == .commands, !machine.takesChunks else { return }
+        sink?.abandon()
+        sink = nil
+        content = ByteBuffer()
+    }
+
+    /// Takes what has come of a chunk: octets by their count, whatever they look like (RFC 3030 section 2).
+    private func takeChunk(_ context: ChannelHandlerContext) {
+        let count = min(chunkLeft, input.readableBytes)
+        guard var piece = input.readSlice(length: count) else { return }
+        chunkLeft -= count
+        if !isSkipping {
+            switch decoder.decode(&piece, into: &content) {
+            case .more, .end: break
+            case .bareCR: return run(machine.violated(.bareCR), context)
+            case .bareLF: return run(machine.violated(.bareLF), context)
+            }
+            check()
+            offer()
+        }
+        extendContentDeadline()
+        if chunkLeft == 0 { endChunk(context) }
+    }
+
+    func endChunk(_ context: ChannelHandlerContext) {
+        if machine.isLastChunk, !isSkipping, refusal == nil, !decoder.isAtLineStart { refuse(.noLineEnd) }
+        // While a commit is under way it is not the client that is waited for.
+        deadline = .distantFuture
+        run(machine.chunkEnded(refusal: isSkipping ? nil : refusal), context)
+        if machine.phase == .commands { extendCommandDeadline() }
     }
 
     private func check() {

@@ -34,6 +34,9 @@ package final class ServerHandler: ChannelDuplexHandler {
     var sink: (any MessageSink)?
     /// Why the message that is coming in will be refused at its end.
     var refusal: ServerReply?
+    /// Octets of the chunk that have not come yet, and whether they are thrown away.
+    var chunkLeft = 0
+    var isSkipping = false
 
     /// The end of a line above the limit is being looked for.
     var isInLongLine = false
@@ -69,6 +72,9 @@ package final class ServerHandler: ChannelDuplexHandler {
         machine = ServerMachine(policy: policy, offersTLS: settings.mode == .starttls)
         decoder = ContentDecoder(lineLimit: settings.lineLength)
     }
+
+    /// By the clock of the loop, which tests move by hand.
+    var now: NIODeadline { context?.eventLoop.now ?? .now() }
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -115,7 +121,7 @@ package final class ServerHandler: ChannelDuplexHandler {
 
     package func read(context: ChannelHandlerContext) {
         if mayRead(context) { return context.read() }
-        if !heldRead { heldSince = .now() }
+        if !heldRead { heldSince = now }
         heldRead = true
     }
 

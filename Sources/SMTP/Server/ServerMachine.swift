@@ -30,7 +30,9 @@ package struct ServerMachine: Sendable {
         case commands
         /// Between 354 and the final dot.
         case content
-        /// Between the final dot and our answer to it.
+        /// Between BDAT and the last octet of its chunk.
+        case chunk
+        /// Between the final dot, or the last chunk, and our answer to it.
         case committing
         /// Between our 220 to STARTTLS and the end of the handshake.
         case handshake
@@ -47,6 +49,10 @@ package struct ServerMachine: Sendable {
         case upgrade(ServerReply)
         /// Reply 354 and take content for this envelope.
         case receive(Envelope)
+        /// Take a chunk of so many octets, 0 or more; with `begins` it is the first of a message.
+        case chunk(octets: Int, begins: Envelope?)
+        /// Take a chunk and throw it away: it was refused, and is on its way all the same.
+        case skip(octets: Int)
         /// Hand the content over for this envelope; ``ServerMachine/committed(_:)`` comes later.
         case commit(Envelope)
         /// Say that the message was queued, and, when we are going down, 421 after it.
@@ -61,13 +67,17 @@ package struct ServerMachine: Sendable {
         case refused(ServerReply)
     }
 
-    package private(set) var phase = Phase.opening
+    package internal(set) var phase = Phase.opening
     /// What the client called itself; nil before EHLO and HELO.
     package private(set) var hello: (name: String, extended: Bool)?
     package private(set) var isEncrypted = false
-    private let policy: Policy
+    let policy: Policy
     private let offersTLS: Bool
-    private var envelope: Envelope?
+    var envelope: Envelope?
+    /// How the content of this transaction comes in.
+    var transfer = Transfer.none
+    /// The chunk that is coming in.
+    var chunk: Chunk?
     private var errors = 0
     /// Commands that move no mail since the last message: NOOP, RSET, HELP, VRFY, EHLO.
     private var idleCommands = 0
@@ -98,12 +108,13 @@ package struct ServerMachine: Sendable {
         case .mail(let command): return mail(command, admission)
         case .rcpt(let path): return recipient(path)
         case .data: return data(admission)
+        case .bdat(let octets, let last): return beginChunk(octets, last: last, admission)
         case .hello(let name, let extended):
             hello = (name, extended)
-            envelope = nil
+            forgetTransaction()
             return idle(.hello(extended: extended))
         case .rset:
-            envelope = nil
+            forgetTransaction()
             return idle(.reply(.ok))
         case .noop: return idle(.reply(.ok))
         case .help: return idle(.reply(.help))
@@ -115,7 +126,8 @@ package struct ServerMachine: Sendable {
 
     /// A line that is no command.
     package mutating func received(_ fault: CommandFault) -> Action {
-        phase == .commands ? refuse(ServerReply(fault)) : .nothing
+        guard phase == .commands else { return .nothing }
+        return fault == .chunk ? end(.chunkSize) : refuse(ServerReply(fault))
     }
 
     /// A line above the limit.
@@ -131,7 +143,7 @@ package struct ServerMachine: Sendable {
         guard phase == .handshake else { return .nothing }
         isEncrypted = true
         hello = nil
-        envelope = nil
+        forgetTransaction()
         guard !closing else { return end(.shuttingDown) }
         phase = .commands
         return .nothing
@@ -162,13 +174,13 @@ package struct ServerMachine: Sendable {
 
     /// The client let a deadline pass.
     package mutating func timedOut() -> Action {
-        end(phase == .content ? .tooSlow : .timeout)
+        end(phase == .content || phase == .chunk ? .tooSlow : .timeout)
     }
 
     /// We are going down: who is between messages is told at once, who is inside one may finish it.
     package mutating func shutDown() -> Action {
         closing = true
-        return phase == .commands ? end(.shuttingDown) : .nothing
+        return phase == .commands && !takesChunks ? end(.shuttingDown) : .nothing
     }
 
     /// Nobody is waited for any longer.
@@ -188,7 +200,9 @@ package struct ServerMachine: Sendable {
     }
 
     private mutating func recipient(_ path: ForwardPath) -> Action {
-        guard let smtpUTF8 = envelope?.smtpUTF8 else { return refuse(hello == nil ? .helloFirst : .badSequence) }
+        guard let smtpUTF8 = envelope?.smtpUTF8, transfer == .none else {
+            return refuse(hello == nil ? .helloFirst : .badSequence)
+        }
         switch path {
         case .postmaster:
             guard let postmaster = policy.postmaster else { return refuse(.noPostmaster) }
@@ -210,6 +224,11 @@ package struct ServerMachine: Sendable {
 
     private mutating func data(_ admission: () -> ServerReply?) -> Action {
         guard let envelope else { return refuse(hello == nil ? .helloFirst : .badSequence) }
+        guard transfer == .none else {
+            // RFC 3030 section 2: never both in one transaction, and after this only RSET helps.
+            transfer = .failed(.badSequence)
+            return refuse(.badSequence)
+        }
         guard !envelope.recipients.isEmpty else { return refuse(.noRecipients) }
         if let refusal = admission() {
             self.envelope = nil
@@ -227,6 +246,7 @@ package struct ServerMachine: Sendable {
     }
 
     private mutating func idle(_ action: Action) -> Action {
+        guard !closing || takesChunks else { return end(.shuttingDown) }
         idleCommands += 1
         guard idleCommands > Self.idleLimit else { return action }
         errors += 1
@@ -234,7 +254,7 @@ package struct ServerMachine: Sendable {
     }
 
     /// Refusals that are the client's fault count, and one of them is the last.
-    private mutating func refuse(_ reply: ServerReply) -> Action {
+    mutating func refuse(_ reply: ServerReply) -> Action {
         let code = reply.code
         if code == 421 { return end(reply) }
         guard code >= 500 else { return .reply(reply) }
@@ -242,10 +262,10 @@ package struct ServerMachine: Sendable {
         return errors > policy.errors ? end(.tooManyErrors) : .reply(reply)
     }
 
-    private mutating func end(_ reply: ServerReply) -> Action {
+    mutating func end(_ reply: ServerReply) -> Action {
         guard phase != .closed else { return .nothing }
         phase = .closed
-        envelope = nil
+        forgetTransaction()
         return .close(reply)
     }
 }

@@ -31,15 +31,17 @@ extension ServerReply {
     package static var senderOk: ServerReply { ServerReply("250 2.1.0 Ok\r\n") }
     package static var recipientOk: ServerReply { ServerReply("250 2.1.5 Ok\r\n") }
     package static var goAhead: ServerReply { ServerReply("354 End data with <CR><LF>.<CR><LF>\r\n") }
+    package static var chunkOk: ServerReply { ServerReply("250 2.0.0 Chunk received\r\n") }
     package static var bye: ServerReply { ServerReply("221 2.0.0 Bye\r\n") }
     package static var cannotVerify: ServerReply { ServerReply("252 2.1.5 Send some mail, it may arrive\r\n") }
     package static var help: ServerReply {
-        ServerReply("214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS QUIT\r\n")
+        ServerReply("214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS BDAT QUIT\r\n")
     }
     package static var readyForTLS: ServerReply { ServerReply("220 2.0.0 Ready to start TLS\r\n") }
 
     // Commands that cannot be obeyed.
     package static var unknown: ServerReply { ServerReply("500 5.5.2 Command not recognized\r\n") }
+    package static var emptyChunk: ServerReply { ServerReply("501 5.5.4 A chunk of 0 octets must be the last\r\n") }
     package static var lineTooLong: ServerReply { ServerReply("500 5.5.2 Line too long\r\n") }
     package static var arguments: ServerReply { ServerReply("501 5.5.4 Syntax error in arguments\r\n") }
     package static var badSender: ServerReply { ServerReply("501 5.1.7 Bad sender address syntax\r\n") }
@@ -60,6 +62,7 @@ extension ServerReply {
     package static var headerTooLarge: ServerReply { ServerReply("552 5.3.4 Message header too large\r\n") }
     package static var tooManyHops: ServerReply { ServerReply("554 5.4.6 Too many hops, this is a loop\r\n") }
     package static var longLine: ServerReply { ServerReply("554 5.6.0 A line of the message is too long\r\n") }
+    package static var noLineEnd: ServerReply { ServerReply("554 5.6.0 Message does not end with a line end\r\n") }
     package static var containsNUL: ServerReply { ServerReply("554 5.6.0 Message contains a NUL octet\r\n") }
 
     // Our own state.
@@ -70,6 +73,7 @@ extension ServerReply {
     // Replies after which the session ends.
     package static var bareCR: ServerReply { ServerReply("554 5.5.2 Bare carriage return received\r\n") }
     package static var bareLF: ServerReply { ServerReply("554 5.5.2 Bare line feed received\r\n") }
+    package static var chunkSize: ServerReply { ServerReply("501 5.5.4 Chunk size not understood\r\n") }
     package static var notInClear: ServerReply { ServerReply("554 5.5.1 Nothing may follow STARTTLS\r\n") }
     package static var tooManyErrors: ServerReply { ServerReply("421 4.7.0 Too many errors\r\n") }
     package static var timeout: ServerReply { ServerReply("421 4.4.2 Timeout\r\n") }
@@ -91,6 +95,7 @@ extension ServerReply {
         case .sender: self = .badSender
         case .recipient: self = .badRecipient
         case .pathTooLong: self = .pathTooLong
+        case .chunk: self = .chunkSize
         }
     }
 }

@@ -37,7 +37,7 @@ package final class SessionWatch: @unchecked Sendable {
         isTicking = true
         loop.assumeIsolated().scheduleTask(in: interval) { [self] in
             isTicking = false
-            let now = NIODeadline.now()
+            let now = loop.now
             // Backwards: what ends on the way leaves the list, and the last one, which was looked at, takes its place.
             for slot in sessions.indices.reversed() where slot < sessions.count {
                 sessions[slot].checkDeadline(now)

@@ -7,6 +7,8 @@ package enum Command: Hashable, Sendable {
     case mail(MailCommand)
     case rcpt(ForwardPath)
     case data, rset, noop, help, vrfy, quit, startTLS
+    /// A chunk of content of so many octets, which follow the command (RFC 3030 section 2).
+    case bdat(octets: Int, last: Bool)
 }
 
 /// MAIL FROM with its parameters.
@@ -36,7 +38,7 @@ package enum ForwardPath: Hashable, Sendable {
 /// Why octets are no command that can be obeyed.
 package enum CommandFault: Error, Hashable, Sendable {
     case unknown
-    /// Known, but not to this server: EXPN, AUTH, BDAT and their kind.
+    /// Known, but not to this server: EXPN, AUTH and their kind.
     case notImplemented
     /// An argument that is missing, needless or not understood.
     case arguments
@@ -46,4 +48,6 @@ package enum CommandFault: Error, Hashable, Sendable {
     case recipient(AddressFault)
     /// Above 256 octets (RFC 5321 section 4.5.3.1.3).
     case pathTooLong
+    /// BDAT without a length that can be read: where its octets end, and commands begin again, nobody can say.
+    case chunk
 }

@@ -22,7 +22,8 @@ package enum CommandParser {
             guard argument < end else { throw .arguments }
             return .vrfy
         case Verb.starttls: return try alone(.startTLS, argument..<end)
-        case Verb.expn, Verb.auth, Verb.bdat, Verb.turn, Verb.etrn, Verb.send, Verb.soml, Verb.saml:
+        case Verb.bdat: return try ChunkParser.bdat(line, argument..<end)
+        case Verb.expn, Verb.auth, Verb.turn, Verb.etrn, Verb.send, Verb.soml, Verb.saml:
             throw .notImplemented
         default: throw .unknown
         }

@@ -2,7 +2,8 @@ import Glibc
 package import NIOCore
 
 /// Reads content as it arrives: takes dot-stuffing out, finds the end, and refuses what is no line of text
-/// (RFC 5321 section 4.5.2 and section 2.3.8).
+/// (RFC 5321 section 4.5.2 and section 2.3.8). Content that comes in chunks has neither stuffing nor an end of its own,
+/// and is held to the same lines.
 ///
 /// Lines are found with `memchr` and copied in runs, so that octets that need nothing cost next to nothing.
 package struct ContentDecoder: Sendable {
@@ -31,13 +32,20 @@ package struct ContentDecoder: Sendable {
     package var discards = false
 
     private let lineLimit: Int
+    private let isDotted: Bool
     private var place = Place.lineStart
     private var column = 0
 
-    /// - Parameter lineLimit: octets of a line without its CRLF.
-    package init(lineLimit: Int) {
+    /// - Parameters:
+    ///   - lineLimit: octets of a line without its CRLF.
+    ///   - isDotted: false for content that comes in chunks.
+    package init(lineLimit: Int, isDotted: Bool = true) {
         self.lineLimit = lineLimit
+        self.isDotted = isDotted
     }
+
+    /// The last octets were a line's CRLF.
+    package var isAtLineStart: Bool { octets > 0 && place == .lineStart }
 
     /// Takes what can be taken off `input` and appends its content to `output`.
     package mutating func decode(_ input: inout ByteBuffer, into output: inout ByteBuffer) -> Step {
@@ -56,7 +64,7 @@ package struct ContentDecoder: Sendable {
             case .lineStart:
                 column = 0
                 place = .line
-                if source[index] == UInt8(ascii: ".") {
+                if isDotted, source[index] == UInt8(ascii: ".") {
                     keep(source, run..<index, &output)
                     index += 1
                     run = index

@@ -44,7 +44,7 @@ onward:
   port = {onward}
   allow_localhost
   hosts_avoid_tls = *
-  hosts_try_chunking =
+  hosts_try_chunking = {chunking}
 begin retry
 * * F,10m,1s
 """
@@ -53,7 +53,7 @@ begin retry
 class Exim:
     """Hands everything to a port of this machine. Must be started as root, as Exim demands."""
 
-    def __init__(self, folder, port, onward):
+    def __init__(self, folder, port, onward, chunking=False):
         if os.geteuid() != 0:
             raise Failed("Exim must be started as root")
         self.folder = pathlib.Path(folder)
@@ -63,7 +63,7 @@ class Exim:
             shutil.chown(self.folder / name, "Debian-exim", "Debian-exim")
         config = self.folder / "exim.conf"
         config.write_text(_configuration.format(
-            folder=self.folder, port=port, onward=onward, binary=_binary))
+            folder=self.folder, port=port, onward=onward, binary=_binary, chunking="*" if chunking else ""))
         self.process = Process("exim", [_binary, "-bdf", "-q2s", "-C", config], self.folder)
         self.process.wait_for_port(port)
 

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """A recording proxy before Figaro: passes octets through unchanged and notes each message that a customer's server puts
-on the wire, with the reply that its final dot got."""
+on the wire, after DATA or in chunks, with the reply that its end got."""
 
 import argparse
 import asyncio
+import collections
 import pathlib
 import sys
 
@@ -14,30 +15,64 @@ from servers.record import Record, Recorder, unstuffed
 
 
 class Tap:
-    """Follows one connection: what the client says, and where the server answers 354 and the final dot."""
+    """Follows one connection: what the client says, and which reply answers what."""
 
     def __init__(self, recorder):
         self.recorder = recorder
         self.buffer, self.replies = bytearray(), bytearray()
-        self.state, self.searched = "commands", 0
-        self.message, self.sender, self.recipients = None, None, []
+        self.in_content, self.searched = False, 0
+        self.sender, self.recipients = None, []
+        self.chunks, self.chunk_count, self.left, self.is_last = bytearray(), 0, 0, False
+        # What has not been answered yet, in order; a message stands for its own end.
+        self.asked = collections.deque([("greeting", None)])
 
     def client(self, data):
         self.buffer += data
-        if self.state == "commands":
-            *lines, rest = bytes(self.buffer).split(b"\r\n")
-            self.buffer[:] = rest
-            for line in lines:
-                self.command(line.decode("utf-8", "replace"))
-        if self.state == "content":
-            self.content()
+        while self.step():
+            pass
+
+    def step(self):
+        """Takes one command, chunk or message off the buffer; False when it is not all there."""
+        if self.in_content:
+            return self.content()
+        if self.left:
+            return self.chunk()
+        end = self.buffer.find(b"\r\n")
+        if end < 0:
+            return False
+        line = bytes(self.buffer[:end])
+        del self.buffer[:end + 2]
+        self.command(line.decode("utf-8", "replace"))
+        return True
 
     def command(self, line):
         verb, _, rest = line.partition(" ")
-        if verb.upper() == "MAIL":
+        verb = verb.upper()
+        if verb == "MAIL":
             self.sender, self.recipients = rest, []
-        elif verb.upper() == "RCPT":
+            self.chunks.clear()
+            self.chunk_count = 0
+        elif verb == "RCPT":
             self.recipients.append(rest)
+        elif verb == "BDAT":
+            self.left, self.is_last = int(rest.split()[0]), rest.upper().endswith("LAST")
+            self.chunk_count += 1
+            if not self.left:
+                self.end_chunk()
+            return
+        self.asked.append((verb, None))
+
+    def chunk(self):
+        taken = self.buffer[:self.left]
+        del self.buffer[:self.left]
+        self.chunks += taken
+        self.left -= len(taken)
+        if not self.left:
+            self.end_chunk()
+        return bool(taken)
+
+    def end_chunk(self):
+        self.asked.append(("BDAT", bytes(self.chunks) if self.is_last else None))
 
     def content(self):
         if self.buffer.startswith(b".\r\n"):
@@ -46,24 +81,28 @@ class Tap:
             at = self.buffer.find(b"\r\n.\r\n", max(0, self.searched - 4))
             self.searched = len(self.buffer)
             if at < 0:
-                return
+                return False
             end, length = at + 2, at + 5
-        self.message = unstuffed(bytes(self.buffer[:end]))
+        self.asked.append(("dot", unstuffed(bytes(self.buffer[:end]))))
         del self.buffer[:length]
-        self.state = "dot"
+        self.in_content = False
+        return True
 
     def server(self, data):
-        """Customers wait for the replies to DATA and to the dot, so a reply belongs to the state it finds."""
+        """Each reply answers the oldest command without one; customers wait for the reply to DATA."""
         self.replies += data
         *lines, rest = bytes(self.replies).split(b"\r\n")
         self.replies[:] = rest
         for line in lines:
-            if line.startswith(b"354"):
-                self.state, self.searched = "content", 0
-            elif self.state == "dot" and line[3:4] != b"-":
+            if line[3:4] == b"-":
+                continue
+            verb, message = self.asked.popleft() if self.asked else ("", None)
+            if verb == "DATA" and line.startswith(b"354"):
+                self.in_content, self.searched = True, 0
+            elif message is not None:
                 self.recorder.message(
-                    self.message, sender=self.sender, recipients=self.recipients, reply=line.decode("latin-1"))
-                self.state, self.message = "commands", None
+                    message, sender=self.sender, recipients=self.recipients, reply=line.decode("latin-1"),
+                    chunks=self.chunk_count if verb == "BDAT" else 0)
 
 
 async def pump(reader, writer, see):

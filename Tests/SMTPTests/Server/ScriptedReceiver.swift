@@ -14,6 +14,8 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
     var refusals: [ServerReply] = []
     var isSaturated = false
     var answersAtOnce = true
+    /// Given instead of keeping the message.
+    var verdict: ServerReply?
     var refusal: ServerReply?
     var drained: (() -> Void)?
     var answer: ((ServerMachine.Verdict) -> Void)?
@@ -34,6 +36,7 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
     func received(_ content: inout ByteBuffer) -> ServerReply? { refusal }
 
     func end(_ content: inout ByteBuffer, eightBit: Bool, answer: @escaping (ServerMachine.Verdict) -> Void) {
+        if let verdict { return answer(.refused(verdict)) }
         contents.append(String(buffer: content))
         if answersAtOnce {
             answer(.queued(MessageID(value: UInt64(contents.count))))

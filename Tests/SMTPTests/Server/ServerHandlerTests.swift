@@ -18,6 +18,7 @@ struct ServerHandlerTests {
                 250-SIZE 1000\r
                 250-ENHANCEDSTATUSCODES\r
                 250-8BITMIME\r
+                250-CHUNKING\r
                 250 SMTPUTF8\r
 
                 """)
