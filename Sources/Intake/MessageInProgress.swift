@@ -97,7 +97,6 @@ final class MessageInProgress: MessageSink {
             addMissing(&content)
             if content.readableBytes > Self.inlineLimit { append(&content, opening: true) }
         }
-        let eightBit = eightBit || envelope.nonASCII
         guard let writer else {
             return commit(.inline(content), size: content.readableBytes, eightBit: eightBit, answer: answer)
         }
@@ -168,7 +167,7 @@ final class MessageInProgress: MessageSink {
     ) {
         let message = QueuedMessage(
             id: id, customer: customer, sender: envelope.sender, eightBit: eightBit,
-            utf8: envelope.nonASCII || (envelope.smtpUTF8 && header.eightBit), size: size, arrived: arrived,
+            utf8: envelope.smtpUTF8 && header.eightBit, size: size, arrived: arrived,
             expires: arrived + services.configuration.maxAge, content: content)
         let trace = TraceEvent.Acceptance(
             message: id, at: arrived, customer: customer, client: client, helo: facts.hello, tls: facts.tls,

@@ -23,7 +23,8 @@ struct ReceivedField {
         buffer.writeStaticString(protocolName)
         buffer.writeStaticString(" id ")
         buffer.writeString(id.description)
-        if envelope.recipients.count == 1, let recipient = envelope.recipients.first {
+        // With UTF-8 in our own field the message would need SMTPUTF8 for it at every host.
+        if envelope.recipients.count == 1, !envelope.nonASCII, let recipient = envelope.recipients.first {
             // With more than one, each would learn of the others (RFC 5321 section 7.2).
             buffer.writeStaticString("\r\n\tfor <")
             buffer.writeString(recipient.localPart)

@@ -19,6 +19,8 @@ package enum Answer: Sendable, Hashable {
         case forbidden
         /// What the message needs (SMTPUTF8) the host does not offer.
         case missingExtension
+        /// The content has octets above 127, and the host does not offer 8BITMIME.
+        case missing8BitMIME
         /// The message is larger than the SIZE that the host announced (RFC 1870 section 4).
         case tooLarge
     }

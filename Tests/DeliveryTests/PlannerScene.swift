@@ -15,7 +15,7 @@ struct Scene {
 
     init(
         sources count: Int = 4, budget: Int = 4, messagesPerSession: Int = 20, steps: [IPMap.Step]? = nil,
-        seed: UInt64 = 1, sites: [String: IPMap.FixedSite] = [:], rules: ReplyRules,
+        seed: UInt64 = 1, sites: [String: IPMap.FixedSite] = [:], limits: [SiteRule] = [], rules: ReplyRules,
         configure: (inout PlannerConfiguration) -> Void = { _ in }
     ) {
         var configuration = PlannerConfiguration()
@@ -28,18 +28,19 @@ struct Scene {
         }
         let map = IPMap(
             pools: ["main": IPMap.Pool(name: "main", sources: sources, messagesPerSession: messagesPerSession)],
-            routes: ["default": steps ?? [IPMap.Step(pool: "main", budget: budget)]], sites: sites)
+            routes: ["default": steps ?? [IPMap.Step(pool: "main", budget: budget)]], sites: sites, rules: limits)
         planner = Planner(configuration: configuration, map: map, rules: rules, seed: seed)
     }
 
     mutating func work(
-        _ recipients: [String], customer: String = "acme", size: Int = 100, expiresIn: Timestamp.Span = .days(5),
-        progress: Progress? = nil
+        _ recipients: [String], customer: String = "acme", size: Int = 100, eightBit: Bool = false,
+        expiresIn: Timestamp.Span = .days(5), progress: Progress? = nil
     ) -> [Work] {
         lastID += 1
         let message = QueuedMessage(
-            id: MessageID(value: lastID), customer: customer, sender: .null, eightBit: false, utf8: false, size: size,
-            arrived: now, expires: now + expiresIn, content: .inline(ByteBuffer(repeating: 65, count: size)))
+            id: MessageID(value: lastID), customer: customer, sender: .null, eightBit: eightBit, utf8: false,
+            size: size, arrived: now, expires: now + expiresIn,
+            content: .inline(ByteBuffer(repeating: 65, count: size)))
         let addresses = recipients.map { text -> Address in
             let parts = text.split(separator: "@")
             return Address(localPart: String(parts[0]), domain: String(parts[1]))
@@ -72,12 +73,17 @@ struct Scene {
 
     static func hosts(_ names: [String: UInt16]) -> HostSet {
         let sorted = names.sorted { ($0.value, $0.key) < ($1.value, $1.key) }
-        let hosts = sorted.enumerated().map { index, entry in
+        let hosts = sorted.map { entry in
             HostSet.Host(
                 name: entry.key, preference: entry.value,
-                addresses: [IPAddress(v4: 0xC633_6401 + UInt32(index))], secure: false)
+                addresses: [address(of: entry.key)], secure: false)
         }
         return HostSet(hosts: hosts, key: sorted.map { "\($0.value) \($0.key)" }.joined(separator: " "))
+    }
+
+    /// One for each name: hosts are remembered by address.
+    static func address(of name: String) -> IPAddress {
+        IPAddress(v4: 0xC633_0000 | name.utf8.reduce(5_381) { ($0 &* 33 &+ UInt32($1)) & 0xFFFF })
     }
 
     mutating func collect() {
@@ -144,8 +150,8 @@ struct Scene {
         return found
     }
 
-    mutating func open(_ plan: SessionPlan) {
-        planner.opened(plan.id, facts: SessionFacts(tls: nil), at: now)
+    mutating func open(_ plan: SessionPlan, offers: HostOffers = .all) {
+        planner.opened(plan.id, facts: SessionFacts(tls: nil, offers: offers), at: now)
         collect()
     }
 
@@ -167,6 +173,10 @@ struct Scene {
 }
 
 extension PhaseAnswer {
+    static let lacksUTF8 = PhaseAnswer(phase: .mail, answer: .trouble(.missingExtension, "SMTPUTF8 is not offered"))
+    static let lacks8BitMIME = PhaseAnswer(phase: .mail, answer: .trouble(.missing8BitMIME, "8BITMIME is not offered"))
+    static let tooLarge = PhaseAnswer(phase: .mail, answer: .trouble(.tooLarge, "the host takes 10 octets at most"))
+
     static let accepted = PhaseAnswer(phase: .dot, answer: .reply(Reply(250, EnhancedStatus(2, 0, 0), "Ok")))
 
     static func said(_ code: UInt16, _ status: EnhancedStatus?, _ text: String, at phase: Phase) -> PhaseAnswer {

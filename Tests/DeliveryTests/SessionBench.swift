@@ -157,7 +157,7 @@ struct SessionBench {
         let message = QueuedMessage(
             id: MessageID(value: 1), customer: "acme", sender: sender.isEmpty ? .null : .address(address(sender)),
             eightBit: eightBit, utf8: utf8, size: length, arrived: now, expires: now + .days(5), content: content)
-        return Transaction(message: message, recipients: to.map(address))
+        return Transaction(message: message, recipients: to.map(address), eightBitAsIs: true)
     }
 
     static func transaction(_ text: String, to: [String] = ["bob@b.example"]) -> Transaction {

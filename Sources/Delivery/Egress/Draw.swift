@@ -22,11 +22,13 @@ extension Planner {
     /// Draws uniformly among the sources that are free for the site, of a family its best hosts have; then one of those
     /// hosts, at random among equals (RFC 5321 section 5.1).
     mutating func draw(for parcel: Parcel?, at site: Site) -> Draw {
-        let tiers = reachable(site)
+        let tiers = reachable(site, passing: parcel?.passed ?? [])
         guard !tiers.isEmpty else {
             if site.hosts.allSatisfy({ $0.addresses.allSatisfy(site.forbidden.contains) }) {
                 return .never("every host of \(site.name) has an address that may not be connected to")
             }
+            // The hosts it has not seen yet rest; others may use those it has.
+            if let parcel, !parcel.passed.isEmpty { return .tooPicky }
             return .notNow(until: hostsRest(site), why: "no host of \(site.name) answers")
         }
         for tier in tiers {
@@ -46,18 +48,19 @@ extension Planner {
     }
 
     /// Hosts that may be connected to now, best preference first, equals together.
-    private func reachable(_ site: Site) -> [[Draw.Target]] {
+    private func reachable(_ site: Site, passing passed: Set<IPAddress>) -> [[Draw.Target]] {
         var tiers: [[Draw.Target]] = []
         var preference: UInt16?
         for host in site.hosts {
             let targets = host.addresses.filter { address in
-                (site.resting[address] ?? now) <= now && !site.forbidden.contains(address)
+                !rests(address, at: site) && !site.forbidden.contains(address) && !passed.contains(address)
             }
             guard !targets.isEmpty else { continue }
             if preference != host.preference { tiers.append([]) }
             preference = host.preference
             for address in targets {
-                let clear = site.key.tls == .opportunistic && (site.withoutTLS[address] ?? now) > now
+                let failed = (memory(of: address, at: site)?.withoutTLS ?? now) > now
+                let clear = site.key.tls == .opportunistic && failed
                 tiers[tiers.count - 1].append(
                     Draw.Target(host: host.name, address: address, tls: clear ? .none : site.key.tls))
             }
@@ -66,7 +69,7 @@ extension Planner {
     }
 
     private mutating func hostsRest(_ site: Site) -> Timestamp {
-        site.resting.values.filter { $0 > now }.min() ?? now + wait(round: site.failures)
+        restEnds(at: site) ?? now + wait(round: site.failures)
     }
 
     private mutating func drawSource(for parcel: Parcel?, at site: Site, families: Set<Bool>) -> Int? {

@@ -5,11 +5,16 @@ package struct IPMap: Sendable {
     package var routes: [String: [Step]]
     /// A fixed way for a domain, by lower-cased domain.
     package var sites: [String: FixedSite]
+    /// How much receivers take; of two rules for the same one the first counts.
+    package var rules: [SiteRule]
 
-    package init(pools: [String: Pool], routes: [String: [Step]], sites: [String: FixedSite]) {
+    package init(
+        pools: [String: Pool], routes: [String: [Step]], sites: [String: FixedSite], rules: [SiteRule] = []
+    ) {
         self.pools = pools
         self.routes = routes
         self.sites = sites
+        self.rules = rules
     }
 
     package struct Pool: Sendable {

@@ -5,8 +5,11 @@ struct SourceTable {
     let sources: [Source]
     let routes: [String: [IPMap.Step]]
     let sites: [String: IPMap.FixedSite]
+    let rules: SiteRules
     /// The pool that every fresh message starts with.
     let firstPool: Pool?
+    /// IPv4 (true) and IPv6, as far as there are sources.
+    let families: Set<Bool>
     private let pools: [String: Pool]
     private let numbers: [String: Int]
 
@@ -39,10 +42,12 @@ struct SourceTable {
             pools[name]?.isMember = isMember
         }
         self.sources = sources
+        self.families = Set(sources.map(\.address.isIPv4))
         self.numbers = numbers
         self.pools = pools
         self.routes = map.routes
         self.sites = map.sites
+        self.rules = SiteRules(map.rules)
         self.firstPool = map.routes["default"]?.first.flatMap { pools[$0.pool] }
     }
 

@@ -13,6 +13,7 @@ enum BaseReading {
         case .local: Reading(cause: .local, rule: "base:local")
         case .forbidden: Reading(cause: .domain, rule: "base:forbidden")
         case .missingExtension: Reading(cause: .protocol, rule: "base:missing-extension")
+        case .missing8BitMIME: Reading(cause: .protocol, rule: "base:missing-8bitmime")
         case .tooLarge: Reading(cause: .size, rule: "base:too-large")
         }
     }

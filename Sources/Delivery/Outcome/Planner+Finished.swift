@@ -19,6 +19,8 @@ extension Planner {
         if !goingOn.isEmpty {
             let next = Parcel(message: parcel.message, pieces: goingOn)
             next.redone = parcel.redone + 1
+            next.passed = parcel.passed
+            next.eightBitAsIs = parcel.eightBitAsIs
             if next.isPlain {
                 session.site.plain.prepend(next, of: next.message.customer)
             } else {
@@ -59,6 +61,12 @@ extension Planner {
                 for recipient in group.recipients { ended.append(end(recipient, .failed, reason)) }
             case .otherSource, .freshSession:
                 again += group.recipients
+            case .otherHost:
+                parcel.passed.insert(session.plan.address)
+                again += group.recipients
+            case .asIs:
+                parcel.eightBitAsIs = true
+                again += group.recipients
             case .later(let atLeast, let samePath):
                 piece.aside += group.recipients
                 piece.wait = Parcel.Wait(
@@ -81,9 +89,11 @@ extension Planner {
             return Judgement(verdict: .delivered, reading: nil, why: "accepted by the receiver")
         }
         let reading = rules.read(answer, site: session.site.name)
-        return Judgement(
+        var judgement = Judgement(
             of: answer, read: reading, reused: session.sent > 1 && parcel.redone < 3,
             firstRound: piece.work.progress.rounds == 0)
+        seekHost(&judgement, answer, of: parcel, on: session)
+        return judgement
     }
 
     /// A source was refused: remembers it with the work and its path, and walks the route's steps.

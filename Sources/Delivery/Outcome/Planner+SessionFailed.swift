@@ -20,7 +20,7 @@ extension Planner {
             site.forbidden.insert(session.plan.address)
             traceOpening(session, answer, reading, "next host", "its address may not be connected to")
         case .tls where session.plan.tls == .opportunistic:
-            site.withoutTLS[session.plan.address] = now + .hours(1)
+            remember(session.plan.address, at: site) { $0.withoutTLS = now + HostMemory.freshness }
             traceOpening(
                 session, answer, reading, "again at once", "TLS failed and no policy asks for it: in the clear")
         default:
@@ -37,10 +37,19 @@ extension Planner {
     private mutating func restHost(_ session: OpenSession, _ answer: PhaseAnswer, _ reading: Reading) {
         let site = session.site
         let open = site.sessions - site.opening
-        let span = max(reading.hold ?? .minutes(0), wait(round: site.failures))
-        site.resting[session.plan.address] = now + span
+        let address = session.plan.address
+        // Sessions that were opened together fail together: that is one failure, not twenty.
+        let isNews = !rests(address, at: site)
+        if isNews {
+            let failures = memory(of: address, at: site)?.failures ?? 0
+            let rests = now + max(reading.hold ?? .minutes(0), wait(round: failures))
+            remember(address, at: site) { host in
+                host.rests = rests
+                host.failures += 1
+            }
+        }
         let others = site.hosts.contains { host in
-            host.addresses.contains { (site.resting[$0] ?? now) <= now && !site.forbidden.contains($0) }
+            host.addresses.contains { !rests($0, at: site) && !site.forbidden.contains($0) }
         }
         if others {
             traceOpening(session, answer, reading, "next host", "\(session.plan.host) does not take sessions")
@@ -48,13 +57,16 @@ extension Planner {
         }
         if open > 0 {
             // It talks to us on those: it may just not want more of them.
-            site.resting[session.plan.address] = nil
+            remember(address, at: site) { host in
+                host.rests = nil
+                host.failures = 0
+            }
             site.enough = (open, now + Self.enoughSpan)
             traceOpening(session, answer, reading, "on an open session", "the host takes \(open) sessions at a time")
             return
         }
-        let until = site.resting.values.filter { $0 > now }.min() ?? now + span
-        site.failures += 1
+        let until = restEnds(at: site) ?? now + wait(round: site.failures)
+        if isNews { site.failures += 1 }
         traceOpening(session, answer, reading, "later", "no host of the site takes sessions", next: until)
         note(answer, for: site, host: session.plan.host)
         block(site, until: until, why: "\(session.plan.host) \(answer.said)")

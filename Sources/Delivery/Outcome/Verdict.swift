@@ -7,6 +7,10 @@ enum Verdict: Equatable {
     case failed
     /// At once, from another source.
     case otherSource
+    /// At once, at another host of the site.
+    case otherHost
+    /// At once, 8-bit content and all, to a host that does not offer 8BITMIME.
+    case asIs
     /// At once on a fresh session: the one at hand had gone stale before anything was said about this message.
     case freshSession
     case later(atLeast: Timestamp.Span?, samePath: Bool)
@@ -17,7 +21,8 @@ enum Verdict: Equatable {
         case .delivered: "delivered"
         case .failed: "failed"
         case .otherSource: "another source"
-        case .freshSession: "again at once"
+        case .otherHost: "another host"
+        case .freshSession, .asIs: "again at once"
         case .later: "later"
         }
     }
@@ -68,8 +73,11 @@ extension Judgement {
         case .content, .auth, .size, .protocol, .unknown:
             verdict = permanent ? .failed : .later(atLeast: reading.hold, samePath: firstRound)
             why = permanent ? "a permanent refusal that no other source changes" : "a temporary refusal"
-            if case .trouble(.missingExtension, _) = answer.answer { verdict = .failed }
-            if case .trouble(.tooLarge, _) = answer.answer { verdict = .failed }
+            switch answer.answer {
+            case .trouble(.missingExtension, _), .trouble(.missing8BitMIME, _), .trouble(.tooLarge, _):
+                verdict = .failed
+            default: break
+            }
         }
     }
 }

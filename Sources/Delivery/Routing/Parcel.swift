@@ -6,6 +6,10 @@ final class Parcel {
     var pieces: [Piece]
     /// How often it went back to the front because a reused session had gone stale under it.
     var redone = 0
+    /// Addresses of hosts that would not, or could not, take it in this round; another may.
+    var passed: Set<IPAddress> = []
+    /// No other host takes 8-bit content by that name: it goes as it is.
+    var eightBitAsIs = false
     /// A session is being opened for just this parcel.
     var sought = false
     let message: QueuedMessage
@@ -46,7 +50,8 @@ final class Parcel {
 
     /// Any session of the first step will do.
     var isPlain: Bool {
-        pieces.allSatisfy { piece in
+        guard passed.isEmpty else { return false }
+        return pieces.allSatisfy { piece in
             let progress = piece.work.progress
             return progress.tried.isEmpty && progress.pinned == nil && progress.step == 0
         }

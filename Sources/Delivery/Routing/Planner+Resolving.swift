@@ -76,15 +76,24 @@ extension Planner {
 
     private mutating func site(for domain: String, _ found: HostSet) -> Site {
         let fixed = table.sites[domain]
+        let rule = table.rules.rule(domain: domain, host: found.hosts.first?.name)
         let key = SiteKey(
-            hosts: found.key, port: fixed?.port ?? configuration.port, tls: fixed?.tls ?? .opportunistic)
+            hosts: found.key, port: fixed?.port ?? configuration.port, tls: fixed?.tls ?? .opportunistic,
+            domain: rule?.hosts.isEmpty == true ? domain : nil)
         if let site = sites[key] {
             site.hosts = found.hosts
             return site
         }
-        let site = Site(key: key, hosts: found.hosts)
+        let site = Site(key: key, hosts: found.hosts, allowance: rule.map { allowance(of: $0) })
         sites[key] = site
         return site
+    }
+
+    private mutating func allowance(of rule: SiteRule) -> Allowance {
+        if let known = allowances[rule.name] { return known }
+        let allowance = Allowance(rule)
+        allowances[rule.name] = allowance
+        return allowance
     }
 
     /// Moves a parcel that waited for an answer to its site; works of one message meet again there.

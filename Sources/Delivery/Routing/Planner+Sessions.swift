@@ -13,13 +13,15 @@ extension Planner {
         if let block = site.blocked, block.until > now {
             return clear(site, until: block.until)
         }
+        guard site.waiting == 0 || mayStart(at: site) else { return }
         var passedOver: [OpenSession] = []
         while site.waiting > 0, let session = site.idle.popLast() {
             if !serve(session) { passedOver.append(session) }
         }
         site.idle.append(contentsOf: passedOver.reversed())
         var turn = turn
-        while site.opening < site.waiting {
+        // No more than may begin now: a session that must wait for its rate is in another's way.
+        while site.opening < min(site.waiting, site.allowance?.ready(at: now) ?? .max) {
             guard turn || crowdedOut.isEmpty, hasPlace else { return crowdOut(site) }
             turn = false
             if site.sessions >= site.limit(configuration.sessionsPerSite, at: now) {
@@ -27,7 +29,41 @@ extension Planner {
                 guard let oldest = site.idle.first else { return }
                 close(oldest)
             }
+            // What other sites of the rule have open, this one waits for.
+            if site.allowance?.isFull == true { return lookAgain(at: site) }
             guard open(site) else { return }
+        }
+        if site.allowance != nil, site.opening < site.waiting { lookAgain(at: site) }
+    }
+
+    /// What must wait longer than this for its rate waits in the store, not in memory.
+    private static let patience = Timestamp.Span.seconds(5)
+
+    /// Whether the rate lets a message begin; where it does not, the site is looked at again in time.
+    private mutating func mayStart(at site: Site) -> Bool {
+        guard let allowance = site.allowance, allowance.ready(at: now) == 0 else { return true }
+        let opens = allowance.opens(after: now)
+        if opens - now > Self.patience {
+            block(site, until: opens, why: "the rate of \(allowance.rule.name) is used up")
+        } else {
+            lookAgain(at: site)
+        }
+        return false
+    }
+
+    /// At the next tick.
+    private mutating func lookAgain(at site: Site) {
+        guard !site.isPaced else { return }
+        site.isPaced = true
+        paced.append(site)
+    }
+
+    mutating func goOnWithPaced() {
+        let sites = paced
+        paced = []
+        for site in sites {
+            site.isPaced = false
+            dispatch(site)
         }
     }
 
@@ -52,7 +88,7 @@ extension Planner {
 
     /// Hands the session its next parcel; false when none that waits may use it.
     mutating func serve(_ session: OpenSession) -> Bool {
-        while let parcel = take(for: session) {
+        while session.site.allowance.map({ $0.ready(at: now) > 0 }) ?? true, let parcel = take(for: session) {
             guard parcel.message.expires > now + Self.lastMinute else {
                 // Its deadline is here: the queue's own watch ends it, so it must not be sent any more.
                 giveBack([parcel], at: session.site)
@@ -80,6 +116,7 @@ extension Planner {
 
     private func suits(_ session: OpenSession, _ parcel: Parcel) -> Bool {
         if session.purpose === parcel { return true }
+        if parcel.passed.contains(session.plan.address) { return false }
         let name = session.plan.source.name
         if let pinned = parcel.pinned, table.number(of: pinned) != nil { return pinned == name }
         guard table.pool(of: parcel.route, step: parcel.step)?.isMember[session.source] == true else { return false }
@@ -99,12 +136,15 @@ extension Planner {
                 recipients.append(contentsOf: taken)
             }
         }
+        session.site.allowance?.spend(at: now)
         session.parcel = parcel
         session.purpose = nil
         if session.idleSince != nil { idle.remove(session) }
         session.idleSince = nil
         parcel.sought = false
-        actions.append(.send(session.id, Transaction(message: parcel.message, recipients: recipients)))
+        let transaction = Transaction(
+            message: parcel.message, recipients: recipients, eightBitAsIs: goesAsIs(parcel, on: session))
+        actions.append(.send(session.id, transaction))
     }
 
     // MARK: Events about sessions
@@ -114,10 +154,15 @@ extension Planner {
         guard let session = sessions[id] else { return }
         session.opened = now
         session.tls = facts.tls
+        session.offers = facts.offers
         session.site.opening -= 1
         session.purpose?.sought = false
         session.site.failures = 0
-        session.site.resting[session.plan.address] = nil
+        remember(session.plan.address, at: session.site) { host in
+            host.rests = nil
+            host.failures = 0
+            host.offers = (facts.offers, until: now + HostMemory.freshness)
+        }
         rest(session)
     }
 
@@ -155,6 +200,7 @@ extension Planner {
     mutating func forget(_ session: OpenSession) {
         guard sessions.removeValue(forKey: session.id) != nil else { return }
         session.site.sessions -= 1
+        session.site.allowance?.sessions -= 1
         if session.opened == nil { session.site.opening -= 1 }
         if session.idleSince != nil {
             session.site.idle.removeAll { $0 === session }
@@ -177,10 +223,14 @@ extension Planner {
             let pool = table.pool(of: purpose?.route ?? "default", step: purpose?.step ?? 0)
             if sessions.count >= configuration.sessions, let oldest = idle.oldest { close(oldest) }
             let session = OpenSession(
-                plan: plan, site: site, source: source, limit: pool?.messagesPerSession ?? 1, purpose: purpose)
+                plan: plan, site: site, source: source,
+                limit: min(
+                    pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max),
+                purpose: purpose)
             purpose?.sought = true
             sessions[plan.id] = session
             site.sessions += 1
+            site.allowance?.sessions += 1
             site.opening += 1
             actions.append(.open(plan))
             return true
@@ -195,7 +245,8 @@ extension Planner {
             // Its sources rest, or it has tried them all: back to the schedule, the others go on.
             if let purpose, let index = site.picky.firstIndex(where: { $0 === purpose }) {
                 site.picky.remove(at: index)
-                postpone(purpose, at: site, why: "no other source is free for \(site.name)")
+                let why = purpose.passed.isEmpty ? "no other source is free for" : "no other host answers at"
+                postpone(purpose, at: site, why: "\(why) \(site.name)")
             }
             return site.waiting > 0
         }

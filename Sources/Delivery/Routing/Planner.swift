@@ -22,6 +22,9 @@ package struct Planner {
     var now = Timestamp(milliseconds: 0)
     var sites: [SiteKey: Site] = [:]
     var domains: [String: DomainState] = [:]
+    var hosts: [HostPlace: HostMemory] = [:]
+    /// By the name of their rule.
+    var allowances: [String: Allowance] = [:]
     var sessions: [SessionID: OpenSession] = [:]
     /// Sources that could not be bound, and until when they are left alone.
     var unbound: [Int: Timestamp] = [:]
@@ -29,8 +32,11 @@ package struct Planner {
     var idle = IdleSessions()
     /// Sites with mail waiting that found no session free in all; each opens one when its turn comes.
     var crowdedOut: Deque<Site> = []
+    /// Sites with mail waiting that were faster than their rate, or share a receiver that has its sessions.
+    var paced: [Site] = []
     /// When that many domains are known, the quiet ones are forgotten.
     var forgetAbove = 10_000
+    var forgetHostsAbove = 10_000
     var works = 0
     var octets = 0
     var closing = false
@@ -140,7 +146,9 @@ package struct Planner {
             if let since = session.idleSince, since <= oldest { close(session) }
             refill(session.site)
         }
+        goOnWithPaced()
         forgetQuietPlaces()
+        forgetQuietHosts()
     }
 
     /// No new work is begun; what is on the wire ends, idle sessions close.

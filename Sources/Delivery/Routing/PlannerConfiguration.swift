@@ -23,6 +23,8 @@ package struct PlannerConfiguration: Sendable {
     /// How long a source rests for a site that refused it, and a source that cannot be bound.
     package var cooldown = Timestamp.Span.minutes(30)
     package var unboundRest = Timestamp.Span.minutes(1)
+    /// 8-bit content that no host of a site takes by name (RFC 6152) fails with 5.6.3 instead of going as it is.
+    package var refusesEightBit = false
     /// Where mail exchangers listen.
     package var port = 25
 

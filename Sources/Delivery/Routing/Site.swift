@@ -9,6 +9,10 @@ import Queue
 final class Site {
     let key: SiteKey
     var hosts: [HostSet.Host]
+    /// What limits it, with what other sites use of it; nil where only the node's limits count.
+    let allowance: Allowance?
+    /// It waits for the next tick to be looked at again; see ``Planner/paced``.
+    var isPaced = false
     var plain = FairQueue<Parcel>()
     /// Parcels that may not use every source.
     var picky: Deque<Parcel> = []
@@ -17,12 +21,8 @@ final class Site {
     var opening = 0
     /// Opening, busy and idle ones.
     var sessions = 0
-    /// Addresses of hosts that did not answer, and until when they rest.
-    var resting: [IPAddress: Timestamp] = [:]
     /// Addresses that the rule on where to connect forbids.
     var forbidden: Set<IPAddress> = []
-    /// Addresses where STARTTLS failed: asked for no TLS until then.
-    var withoutTLS: [IPAddress: Timestamp] = [:]
     /// Sources this site refused, by index, and until when they rest for it.
     var cooling: [Int: Timestamp] = [:]
     var blocked: Block?
@@ -37,9 +37,10 @@ final class Site {
     /// It waits for its turn to open a session; see ``Planner/crowdedOut``.
     var isCrowdedOut = false
 
-    init(key: SiteKey, hosts: [HostSet.Host]) {
+    init(key: SiteKey, hosts: [HostSet.Host], allowance: Allowance? = nil) {
         self.key = key
         self.hosts = hosts
+        self.allowance = allowance
     }
 
     /// Nothing can be sent there before `until`.
@@ -55,6 +56,7 @@ final class Site {
 
     /// How many sessions it may have now.
     func limit(_ configured: Int, at now: Timestamp) -> Int {
+        let configured = allowance?.rule.limits.sessions ?? configured
         guard let enough, enough.until > now else { return configured }
         return min(configured, enough.sessions)
     }
@@ -65,6 +67,8 @@ struct SiteKey: Hashable {
     var hosts: String
     var port: Int
     var tls: TLSNeed
+    /// The domain that has limits of its own, and therefore shares no session with others.
+    var domain: String?
 }
 
 /// A session from the planner's side.
@@ -83,6 +87,7 @@ final class OpenSession {
     var idleAfter: OpenSession?
     var sent = 0
     var tls: String?
+    var offers = HostOffers.all
     /// What is on the wire.
     var parcel: Parcel?
     /// The parcel whose needs chose the source.

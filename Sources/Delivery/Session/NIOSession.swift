@@ -1,3 +1,4 @@
+import DNS
 import Mail
 import NIOCore
 import Queue
@@ -49,10 +50,12 @@ final class NIOSession: Session, ClientDelegate, @unchecked Sendable {
             return
         }
         let message = transaction.message
-        handler.send(
-            ClientEnvelope(
-                sender: message.sender, recipients: transaction.recipients, size: message.size,
-                eightBit: message.eightBit, utf8: message.utf8, content: content(message)))
+        var envelope = ClientEnvelope(
+            sender: message.sender, recipients: transaction.recipients, size: message.size,
+            eightBit: message.eightBit, utf8: message.utf8, content: content(message))
+        envelope.eightBitAsIs = transaction.eightBitAsIs
+        envelope.aLabels = { DomainName($0)?.text }
+        handler.send(envelope)
     }
 
     private func content(_ message: QueuedMessage) -> ClientContent {
@@ -74,8 +77,10 @@ final class NIOSession: Session, ClientDelegate, @unchecked Sendable {
 
     // MARK: Reports of the handler
 
-    func clientOpened(tls: String?) {
-        owner.opened(self, facts: SessionFacts(tls: tls))
+    func clientOpened(tls: String?, features: HostFeatures) {
+        let size = features.size.flatMap { $0 > 0 ? $0 : nil }
+        let offers = HostOffers(utf8: features.utf8, eightBit: features.eightBit, size: size)
+        owner.opened(self, facts: SessionFacts(tls: tls, offers: offers))
     }
 
     func clientFailed(_ answer: PhaseAnswer) {

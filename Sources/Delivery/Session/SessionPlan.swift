@@ -35,10 +35,13 @@ package struct Transaction: Sendable {
     package let message: QueuedMessage
     /// In the order of RCPT; 1 or more.
     package let recipients: [Address]
+    /// 8-bit content goes to a host that does not offer 8BITMIME, too.
+    package let eightBitAsIs: Bool
 
-    package init(message: QueuedMessage, recipients: [Address]) {
+    package init(message: QueuedMessage, recipients: [Address], eightBitAsIs: Bool = false) {
         self.message = message
         self.recipients = recipients
+        self.eightBitAsIs = eightBitAsIs
     }
 }
 
@@ -59,9 +62,11 @@ package struct TransactionResult: Sendable {
 package struct SessionFacts: Sendable {
     /// TLS version and cipher in one line; nil in the clear.
     package let tls: String?
+    package let offers: HostOffers
 
-    package init(tls: String?) {
+    package init(tls: String?, offers: HostOffers = .all) {
         self.tls = tls
+        self.offers = offers
     }
 }
 

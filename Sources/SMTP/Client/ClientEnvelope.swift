@@ -13,6 +13,10 @@ package struct ClientEnvelope: Sendable {
     /// A header needs SMTPUTF8; addresses are looked at here.
     package let utf8: Bool
     package let content: ClientContent
+    /// 8-bit content goes to a host that does not offer 8BITMIME, too.
+    package var eightBitAsIs = false
+    /// The form of a domain for a host without SMTPUTF8 (RFC 5890 section 2.3.2.1); nil where it has none.
+    package var aLabels: @Sendable (String) -> String? = { _ in nil }
 
     package init(
         sender: ReversePath, recipients: [Address], size: Int, eightBit: Bool, utf8: Bool, content: ClientContent
@@ -43,7 +47,7 @@ package protocol ClientContentReader: AnyObject, Sendable {
 /// Who learns what became of the connection; called on its loop, and never from within `send` or `close`.
 package protocol ClientDelegate: AnyObject {
     /// The first transaction may be sent. `tls`: the protocol version, nil in the clear.
-    func clientOpened(tls: String?)
+    func clientOpened(tls: String?, features: HostFeatures)
     /// It never came to that; the connection is gone.
     func clientFailed(_ answer: PhaseAnswer)
     /// One answer for each recipient, in order. When the connection is not reusable it is gone, or about to say QUIT.

@@ -141,7 +141,8 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
         case .handshake: startTLS()
         case .opened:
             let tls = machine.tls
-            report { $0.clientOpened(tls: tls) }
+            let features = machine.features
+            report { $0.clientOpened(tls: tls, features: features) }
         case .failed(let answer, let quit):
             let delegate = takeDelegate()
             if quit { say(.quit) } else { context?.close(promise: nil) }
@@ -161,7 +162,8 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
 
     /// Sets the deadline for what the machine waits for now.
     private func watch() {
-        deadline = machine.waiting.map { .now() + deadlines.span(of: $0) }
+        let now = context?.eventLoop.now ?? .now()
+        deadline = machine.waiting.map { now + deadlines.span(of: $0) }
     }
 
     private func say(_ action: ClientAction) {
@@ -199,11 +201,11 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
         switch action {
         case .envelope:
             for recipient in envelope.recipients {
-                output.writeRecipient(recipient)
+                output.writeRecipient(recipient, envelope, utf8: machine.transaction.utf8)
             }
             output.writeStaticString("DATA\r\n")
         case .rcpt(let index) where index < envelope.recipients.count:
-            output.writeRecipient(envelope.recipients[index])
+            output.writeRecipient(envelope.recipients[index], envelope, utf8: machine.transaction.utf8)
         case .data:
             output.writeStaticString("DATA\r\n")
         default: break

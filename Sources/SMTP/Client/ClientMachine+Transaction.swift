@@ -34,7 +34,7 @@ extension ClientMachine {
         guard case .idle = state else { return .wait }
         transaction = TransactionProgress()
         transaction.recipients = needs.recipients
-        transaction.utf8 = needs.utf8
+        transaction.utf8 = needs.utf8 || (needs.idn && features.utf8)
         if stray {
             return give(transaction.answers(trouble(.nonsense, "a reply where none was asked for")))
         }
@@ -43,6 +43,9 @@ extension ClientMachine {
         }
         if needs.utf8 && !features.utf8 {
             return finish(transaction.answers(trouble(.missingExtension, "the host does not offer SMTPUTF8")))
+        }
+        if needs.eightBit && !features.eightBit {
+            return finish(transaction.answers(trouble(.missing8BitMIME, "the host does not offer 8BITMIME")))
         }
         if let limit = features.size, limit > 0, needs.size > limit {
             return finish(transaction.answers(trouble(.tooLarge, "the host takes \(limit) octets at most")))

@@ -14,7 +14,12 @@ struct ClientMachine: ~Copyable {
     struct Needs: Equatable {
         var recipients: Int
         var size: Int
+        /// SMTPUTF8: for a header, or for an address that has no other form.
         var utf8: Bool
+        /// A domain has U-labels; its A-labels do where SMTPUTF8 is not offered.
+        var idn = false
+        /// 8BITMIME.
+        var eightBit = false
         /// An address holds control characters: it could smuggle commands.
         var unsafe = false
     }

@@ -14,7 +14,7 @@ extension ByteBuffer {
     mutating func writeMail(_ envelope: ClientEnvelope, needsUTF8: Bool, features: HostFeatures) {
         writeStaticString("MAIL FROM:<")
         if case .address(let sender) = envelope.sender {
-            writeMailbox(sender)
+            writeMailbox(sender, envelope, utf8: needsUTF8)
         }
         writeStaticString(">")
         if features.size != nil {
@@ -30,16 +30,21 @@ extension ByteBuffer {
         writeStaticString("\r\n")
     }
 
-    mutating func writeRecipient(_ recipient: Address) {
+    mutating func writeRecipient(_ recipient: Address, _ envelope: ClientEnvelope, utf8: Bool) {
         writeStaticString("RCPT TO:<")
-        writeMailbox(recipient)
+        writeMailbox(recipient, envelope, utf8: utf8)
         writeStaticString(">\r\n")
     }
 
-    private mutating func writeMailbox(_ address: Address) {
+    /// U-labels go where SMTPUTF8 was asked for, and their A-labels elsewhere.
+    private mutating func writeMailbox(_ address: Address, _ envelope: ClientEnvelope, utf8: Bool) {
         writeString(address.localPart)
         writeStaticString("@")
-        writeString(address.domain)
+        if utf8 || address.domain.utf8.allSatisfy({ $0 < 128 }) {
+            writeString(address.domain)
+        } else {
+            writeString(envelope.aLabels(address.domain) ?? address.domain)
+        }
     }
 }
 
@@ -47,30 +52,35 @@ extension ClientEnvelope {
     /// What the addresses, and the message, ask of a host.
     var needs: ClientMachine.Needs {
         var needs = ClientMachine.Needs(recipients: recipients.count, size: size, utf8: utf8)
+        needs.eightBit = eightBit && !eightBitAsIs
         if case .address(let sender) = sender {
-            needs.look(at: sender)
+            needs.look(at: sender, aLabels)
         }
         for recipient in recipients {
-            needs.look(at: recipient)
+            needs.look(at: recipient, aLabels)
         }
         return needs
     }
 }
 
 extension ClientMachine.Needs {
-    fileprivate mutating func look(at address: Address) {
-        look(at: address.localPart)
-        look(at: address.domain)
+    fileprivate mutating func look(at address: Address, _ aLabels: (String) -> String?) {
+        if isBeyondASCII(address.localPart) { utf8 = true }
+        guard isBeyondASCII(address.domain) else { return }
+        // A domain has two forms; a local part has one.
+        if aLabels(address.domain) == nil { utf8 = true } else { idn = true }
     }
 
-    private mutating func look(at text: String) {
+    private mutating func isBeyondASCII(_ text: String) -> Bool {
+        var beyond = false
         for byte in text.utf8 {
             if byte > 126 {
-                utf8 = utf8 || byte > 127
+                beyond = beyond || byte > 127
                 unsafe = unsafe || byte == 127
             } else if byte < 32 {
                 unsafe = true
             }
         }
+        return beyond
     }
 }

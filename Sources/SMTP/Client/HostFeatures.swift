@@ -2,17 +2,17 @@ import Mail
 
 /// What a host offered in its EHLO reply (RFC 5321 section 4.1.1.1), as far as sending depends on it. Enhanced status
 /// codes are read wherever they stand, offered or not.
-struct HostFeatures: Sendable, Equatable {
+package struct HostFeatures: Sendable, Equatable {
     /// RFC 2920.
     var pipelining = false
     /// RFC 6152.
-    var eightBit = false
+    package var eightBit = false
     /// RFC 6531.
-    var utf8 = false
+    package var utf8 = false
     /// RFC 3207.
     var startTLS = false
     /// RFC 1870: nil where not offered, 0 where offered without a limit.
-    var size: Int?
+    package var size: Int?
 
     init() {}
 
