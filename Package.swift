@@ -67,7 +67,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            resources: [.embedInCode("Resources/replies.yaml")],
+            resources: [.embedInCode("Resources/replies.yaml"), .embedInCode("Resources/sites.yaml")],
             swiftSettings: settings),
         .target(
             name: "RelayTesting",

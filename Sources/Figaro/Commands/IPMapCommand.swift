@@ -172,6 +172,15 @@ struct IPMapReport: Encodable {
     var pools: [String: PoolEntry]
     var routes: [String: [String]]
     var sites: [String: SiteEntry]
+    var limits: [String: LimitEntry]
+
+    struct LimitEntry: Encodable {
+        /// Empty for a recipient domain.
+        var mx: [String]
+        var sessions: Int?
+        var messagesPerSession: Int?
+        var rate: String?
+    }
 
     init(_ expanded: ExpandedIPMap) {
         sources = expanded.sources.map {
@@ -183,6 +192,16 @@ struct IPMapReport: Encodable {
             PoolEntry(sending: $0.sources.count, messagesPerSession: $0.messagesPerSession)
         }
         routes = expanded.map.routes.mapValues { $0.map { "pool \($0.pool)/\($0.budget)" } }
+        limits = Dictionary(
+            expanded.map.rules.map { rule in
+                let limits = rule.limits
+                return (
+                    rule.name,
+                    LimitEntry(
+                        mx: rule.hosts, sessions: limits.sessions, messagesPerSession: limits.messagesPerSession,
+                        rate: limits.rate?.description)
+                )
+            }, uniquingKeysWith: { first, _ in first })
         sites = expanded.map.sites.mapValues { SiteEntry(host: $0.host, port: $0.port, tls: $0.tls.rawValue) }
     }
 
@@ -199,6 +218,14 @@ struct IPMapReport: Encodable {
         lines += routes.sorted { $0.key < $1.key }.map { "route \($0.key): \($0.value.joined(separator: ", then "))" }
         lines += sites.sorted { $0.key < $1.key }.map {
             "site \($0.key): \($0.value.host) port \($0.value.port), tls \($0.value.tls)"
+        }
+        lines += limits.sorted { $0.key < $1.key }.map { name, limit in
+            let words = [
+                limit.sessions.map { "\($0) sessions" }, limit.messagesPerSession.map { "\($0) messages per session" },
+                limit.rate,
+            ]
+            let whom = limit.mx.isEmpty ? "" : " (hosts of \(limit.mx.joined(separator: ", ")))"
+            return "limits \(name)\(whom): \(words.compactMap(\.self).joined(separator: ", "))"
         }
         return lines
     }

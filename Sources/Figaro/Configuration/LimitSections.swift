@@ -55,6 +55,7 @@ extension NodeConfigurationFile {
         section.set(&read.planner.sessionIdle, "session_idle") { $0.span(.milliseconds(0)...(.minutes(10))) }
         section.set(&read.planner.recipientsPerTransaction, "recipients_per_transaction") { $0.int(1...1_000) }
         section.set(&read.planner.window, "window") { $0.int(100...1_000_000) }
+        section.set(&read.planner.refusesEightBit, "eight_bit") { $0.word(EightBitWord.self)?.refuses }
         section.set(&read.planner.port, "port") { $0.int(1...65_535) }
         _ = section.optional("timeouts")?.section { timeouts(&read.session, $0) }
         section.set(&read.allow, "allow") { allow in
@@ -88,6 +89,14 @@ extension NodeConfigurationFile {
         section.set(&session.deadlines.block, "block") { $0.time(range) }
         section.set(&session.deadlines.dot, "dot") { $0.time(range) }
     }
+}
+
+/// What becomes of 8-bit content where no host offers 8BITMIME.
+private enum EightBitWord: String, CaseIterable {
+    case asIs = "as_is"
+    case refuse
+
+    var refuses: Bool { self == .refuse }
 }
 
 /// What the `delivery:` section says, for the parts that it is about.

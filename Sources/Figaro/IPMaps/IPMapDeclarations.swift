@@ -9,6 +9,9 @@ struct IPMapDeclarations {
     var pools = Merged<PoolDeclaration>()
     var routes = Merged<[StepDeclaration]>()
     var sites = Merged<IPMap.FixedSite>()
+    var rules = Merged<SiteRule>()
+    /// Where limits for hosts below a name were declared, by that name.
+    var suffixes: [String: String] = [:]
 
     /// Declarations of one kind by name; a name declared twice is an error that names both places.
     struct Merged<Value> {

@@ -54,9 +54,11 @@ struct IPMapExpansion {
         let routes = self.routes(pools)
         var sites: [String: IPMap.FixedSite] = [:]
         for entry in declared.sites.entries { sites[entry.name] = entry.value }
+        let rules = declared.rules.entries.map(\.value)
+        let builtIn = SiteFile.builtIn(problems).filter { declared.rules[$0.name] == nil }
         guard problems.isEmpty else { return nil }
         return ExpandedIPMap(
-            map: IPMap(pools: pools, routes: routes, sites: sites), sources: sources,
+            map: IPMap(pools: pools, routes: routes, sites: sites, rules: rules + builtIn), sources: sources,
             cooldown: (declared.pools["main"] ?? declared.pools.entries.first?.value)?.cooldown.first
                 ?? PlannerConfiguration().cooldown,
             warnings: warnings)

@@ -24,7 +24,7 @@ enum IPMapFile {
                 relays.complain("not supported yet: handing mail to another relay comes with the external relay")
             }
             routes(section.optional("routes"), into: &map)
-            sites(section.optional("sites"), into: &map)
+            SiteFile.decode(section.optional("sites"), into: &map)
         }
     }
 
@@ -39,7 +39,7 @@ enum IPMapFile {
         }
     }
 
-    private static func isName(_ name: String, _ key: Field) -> Bool {
+    static func isName(_ name: String, _ key: Field) -> Bool {
         let allowed = name.utf8.allSatisfy {
             (97...122).contains($0) || (65...90).contains($0) || (48...57).contains($0) || $0 == 45 || $0 == 95
         }
@@ -163,40 +163,5 @@ extension IPMapFile {
             return nil
         }
         return StepDeclaration(step: IPMap.Step(pool: String(parts[0]), budget: budget), place: field)
-    }
-
-    private static func sites(_ field: Field?, into map: inout IPMapDeclarations) {
-        _ = field?.section { section in
-            for entry in section.entries() {
-                if let fault = HostName.fault(in: entry.name) {
-                    entry.key.complain("is not a valid domain: \(fault)")
-                    continue
-                }
-                let site = entry.value.section { site -> IPMap.FixedSite? in
-                    let port = site.optional("port")?.int(1...65_535)
-                    let tls = site.optional("tls")?.word(TLSWord.self)
-                    guard let host = site.required("host").flatMap(hostOrAddress) else { return nil }
-                    return IPMap.FixedSite(host: host, port: port ?? 25, tls: (tls ?? .opportunistic).need)
-                }
-                if let site = site ?? nil { map.sites.add(entry.name.lowercased(), at: entry.key, site) }
-            }
-        }
-    }
-
-    private static func hostOrAddress(_ field: Field) -> String? {
-        guard let text = field.string("a host name or an address") else { return nil }
-        return IPAddress(text).map(\.description) ?? field.hostName()
-    }
-
-    private enum TLSWord: String, CaseIterable {
-        case opportunistic, required, none
-
-        var need: TLSNeed {
-            switch self {
-            case .opportunistic: .opportunistic
-            case .required: .required
-            case .none: .none
-            }
-        }
     }
 }
