@@ -78,7 +78,7 @@ let package = Package(
             path: "Tests/RelayTesting", swiftSettings: settings),
         .testTarget(name: "MailTests", dependencies: ["Mail", nioCore], swiftSettings: settings),
         .testTarget(
-            name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL],
+            name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL], exclude: ["Dialogues"],
             swiftSettings: settings),
         .testTarget(
             name: "QueueTests", dependencies: ["Queue", "RelayTesting", "Mail", nioCore, logging],
