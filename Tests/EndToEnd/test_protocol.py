@@ -101,7 +101,7 @@ def test_a_client_that_is_not_ours_gets_through_plain_starttls_and_implicit_tls(
 def test_the_extensions_are_offered_and_starttls_only_where_it_works(relay):
     with smtplib.SMTP("127.0.0.1", relay.port, timeout=15) as client:
         client.ehlo("customer.example")
-        for name in ("pipelining", "size", "8bitmime", "smtputf8", "enhancedstatuscodes"):
+        for name in ("pipelining", "size", "8bitmime", "chunking", "smtputf8", "enhancedstatuscodes"):
             assert client.has_extn(name), name
         assert not client.has_extn("starttls")
     with smtplib.SMTP("127.0.0.1", relay.ports["starttls"], timeout=15) as client:
