@@ -80,8 +80,8 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         perform { planner, now in planner.arrived(works, at: now) }
     }
 
-    package func due(domains: [String]) {
-        perform { planner, now in planner.due(domains: domains, at: now) }
+    package func due(domains: [String], failing: Set<String>) {
+        perform { planner, now in planner.due(domains: domains, failing: failing, at: now) }
     }
 
     package func fetched(domain: String, works: [Work], more: Bool) {

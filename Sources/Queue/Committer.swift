@@ -67,16 +67,10 @@ final class Committer {
         cycle.batch.at = now
         cycle.take(agenda: taken)
         for pending in taken.accepted { add(pending, to: &cycle, now: now) }
-        for settlement in taken.settlements {
-            if fresh.settle(settlement, into: &cycle) { continue }
-            cycle.batch.settled.append(settlement)
-            if !settlement.stillHandedOut {
-                let position = settlement.remaining.map {
-                    Position(due: $0.progress.due, message: settlement.key.message)
-                }
-                cycle.releases.append(Cycle.Release(key: settlement.key, position: position))
-            }
+        for settlement in taken.settlements where !fresh.settle(settlement, into: &cycle) {
+            cycle.take(settled: settlement)
         }
+        cycle.bringForwardReturned()
         fresh.age(to: Timestamp(milliseconds: now.milliseconds - configuration.fileAfter.milliseconds))
         let claimed = fresh.file(into: &cycle)
         if !claimed.isEmpty { shared.claim(claimed) }
@@ -136,7 +130,7 @@ final class Committer {
         let filed = fresh.giveBack(works)
         guard !filed.isEmpty else { return }
         let releases = filed.map {
-            Cycle.Release(key: $0.key, position: Position(due: $0.progress.due, message: $0.message.id))
+            Cycle.Release(key: $0.key, place: Place($0.message, due: $0.progress.due))
         }
         shared.release(releases, inbox: inbox)
         inbox.bringForward(filed.map { AgendaEntry(domain: $0.domain, due: $0.progress.due) })
@@ -145,7 +139,7 @@ final class Committer {
     private func settled(_ cycle: Cycle, _ result: StoreResult) {
         if !cycle.releases.isEmpty { shared.release(cycle.releases, inbox: inbox) }
         guard !result.expired.isEmpty else { return }
-        shared.release(result.expired.map { Cycle.Release(key: $0.key, position: nil) }, inbox: inbox)
+        shared.release(result.expired.map { Cycle.Release(key: $0.key, place: nil) }, inbox: inbox)
         trace.record(
             result.expired.compactMap { expired in
                 expired.ended.first.map {
@@ -164,7 +158,7 @@ final class Committer {
         inbox.setBroken(failure.kind == .diskFull ? .diskShort : .broken)
         log.critical("store failed, nothing is accepted until it has recovered", metadata: ["error": "\(failure)"])
         var cycle = cycle
-        shared.release(cycle.arrivals.map { Cycle.Release(key: $0.key, position: nil) }, inbox: inbox)
+        shared.release(cycle.arrivals.map { Cycle.Release(key: $0.key, place: nil) }, inbox: inbox)
         for pending in cycle.withdrawAccepted() { refuse(pending, failure) }
         let waiting = inbox.takeRefused()
         for pending in waiting { refuse(pending, failure) }

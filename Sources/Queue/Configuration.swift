@@ -13,6 +13,8 @@ extension MailQueue {
         /// then a small part of it) and only makes the first one wait for the last.
         package var batchMessages = 1_024
         package var batchBytes = 16 << 20
+        /// Settlements that one transaction takes: some 40 ms of them, which is what new mail then waits at most.
+        package var batchSettlements = 1_024
         /// How long a fresh message may live without being filed.
         package var fileAfter = Timestamp.Span.seconds(2)
         /// How long a settlement may wait for a commit to ride in. A completion is to be durable within 50 ms: this
@@ -24,6 +26,11 @@ extension MailQueue {
         package var tick = Timestamp.Span.seconds(1)
         /// How often deadlines are looked at.
         package var expiryEvery = Timestamp.Span.seconds(3)
+        /// How soon the next page of due domains is named, of domains that a start looks through, and of deadlines that
+        /// have passed, while there are more: pages this small and this often leave room for fetches between them.
+        package var pageEvery = Timestamp.Span(milliseconds: 50)
+        /// Works whose deadline has passed that are ended at a time: some 20 ms of a transaction.
+        package var expiredWorks = 500
         /// How much longer a work lives that is on the wire when its deadline passes: longer than a final dot may take
         /// (RFC 5321 section 4.5.3.2.6: 10 minutes).
         package var expiryGrace = Timestamp.Span.minutes(15)
@@ -32,8 +39,8 @@ extension MailQueue {
         /// The longest pause between two tries to open a store that has failed; the first is 100 ms, each is twice the
         /// one before.
         package var recoveryPause = Timestamp.Span.seconds(30)
-        /// Domains that are named as due in one call.
-        package var dueDomains = 500
+        /// Domains that are named as due in one call. With ``pageEvery`` these are 5,000 a second after a long stop.
+        package var dueDomains = 250
 
         package init() {}
     }

@@ -11,12 +11,14 @@ struct Cycle {
     var incomplete: [WorkKey] = []
     /// Content files that nothing names once this is written.
     var files: [String] = []
+    /// The earliest due time of each domain that works were given back to as they were.
+    private var returned: [String: Timestamp] = [:]
 
     /// A filed work that is no longer with Delivery.
     struct Release {
         var key: WorkKey
         /// Where its row stands; nil when it has ended.
-        var position: Position?
+        var place: Place?
     }
 
     init(at now: Timestamp) {
@@ -33,6 +35,26 @@ struct Cycle {
         arrivals.removeAll()
         defer { pending.removeAll() }
         return pending
+    }
+
+    /// Takes what came of a filed work. One that comes back as it was costs no row: its domain alone is written, once
+    /// for all of its works, since the agenda had left it out.
+    mutating func take(settled settlement: Settlement) {
+        let key = settlement.key
+        let due = settlement.remaining?.progress.due
+        if settlement.unchanged, settlement.ended.isEmpty, let due {
+            returned[key.domain] = min(returned[key.domain] ?? due, due)
+        } else {
+            batch.settled.append(settlement)
+        }
+        guard !settlement.stillHandedOut else { return }
+        let place = settlement.remaining.map { Place($0.message, due: $0.progress.due) }
+        releases.append(Release(key: key, place: place))
+    }
+
+    mutating func bringForwardReturned() {
+        for (domain, due) in returned { batch.agenda.append(.bringForward(domain: domain, due: due)) }
+        returned = [:]
     }
 
     /// In this order: a move knows more than the sweep did, and what is brought forward was missed by a move.

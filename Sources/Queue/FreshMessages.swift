@@ -122,13 +122,13 @@ struct FreshMessages {
             for held in entry.works {
                 cycle.batch.filed.append(
                     WaitingRow(
-                        key: held.work.key, expires: entry.message.expires, recipients: held.work.recipients,
-                        progress: held.work.progress, onAgenda: !held.handedOut))
+                        key: held.work.key, customer: entry.message.customer, expires: entry.message.expires,
+                        recipients: held.work.recipients, progress: held.work.progress, onAgenda: !held.handedOut))
                 if held.handedOut {
                     claimed.append(held.work.key)
                 } else {
-                    let position = Position(due: held.work.progress.due, message: id)
-                    cycle.releases.append(Cycle.Release(key: held.work.key, position: position))
+                    let place = Place(entry.message, due: held.work.progress.due)
+                    cycle.releases.append(Cycle.Release(key: held.work.key, place: place))
                 }
             }
         }

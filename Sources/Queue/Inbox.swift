@@ -161,13 +161,18 @@ final class Inbox: Sendable {
             taken.accepted.append(pending)
         }
         state.bytes -= bytes
-        swap(&taken.settlements, &state.settlements)
+        if state.settlements.count <= configuration.batchSettlements {
+            swap(&taken.settlements, &state.settlements)
+        } else {
+            taken.settlements = Array(state.settlements.prefix(configuration.batchSettlements))
+            state.settlements.removeFirst(configuration.batchSettlements)
+        }
         swap(&taken.swept, &state.swept)
         swap(&taken.moves, &state.moves)
         swap(&taken.forward, &state.forward)
         swap(&taken.expired, &state.expired)
-        state.flush = .distantFuture
-        taken.last = state.closing && state.accepted.isEmpty
+        state.flush = state.settlements.isEmpty ? .distantFuture : .now()
+        taken.last = state.closing && state.accepted.isEmpty && state.settlements.isEmpty
         publish(state)
         return taken
     }

@@ -1,19 +1,27 @@
 import Mail
 
-/// Which filed works are with Delivery, and how far each domain was read.
+/// Which filed works are with Delivery, and how far each lane (a customer's mail for a domain) was read.
 ///
-/// A domain's cursor stands behind every row that was handed out, so a fetch costs the same however many rows wait or
-/// are out. Rows behind the cursor come into reach again when they are released: the cursor then steps back to them.
+/// A lane's cursor stands behind every row that was handed out, so a fetch costs the same however many rows wait or are
+/// out. Rows behind the cursor come into reach again when they are released: the cursor then steps back to them.
 struct Ledger {
     private var domains: [String: Domain] = [:]
 
     fileprivate struct Domain {
         var handedOut: Set<MessageID> = []
-        /// All at or before it was looked at.
-        var cursor = Position.start
+        /// All of a customer's rows at or before it were looked at; none where it is missing.
+        var cursors: [String: Position] = [:]
+        /// The customer whose mail was read last.
+        var turn: String?
         var paging = false
-        /// The lowest row that came into reach since the page was begun.
-        var lowest: Position?
+        /// The lowest row of each customer that came into reach since the page was begun.
+        var lowest: [String: Position] = [:]
+    }
+
+    /// What a page goes on from, and how far it came.
+    struct Reading {
+        var cursors: [String: Position]
+        var turn: String?
     }
 
     func isHandedOut(_ key: WorkKey) -> Bool {
@@ -26,20 +34,20 @@ struct Ledger {
     }
 
     /// A work is no longer with Delivery; called after its row was written. nil: it has no row any more.
-    mutating func release(_ key: WorkKey, to position: Position?) {
+    mutating func release(_ key: WorkKey, to place: Place?) {
         guard var domain = domains.removeValue(forKey: key.domain) else { return }
         domain.handedOut.remove(key.message)
-        if let position { domain.reach(position) }
+        if let place { domain.reach(place) }
         if domain.paging || !domain.handedOut.isEmpty { domains[key.domain] = domain }
     }
 
-    /// Where reading goes on. Ended by ``endPage(_:handedOut:cursor:)``.
-    mutating func beginPage(_ name: String) -> Position {
+    /// Where reading goes on. Ended by ``endPage(_:handedOut:reading:)``.
+    mutating func beginPage(_ name: String) -> Reading {
         var domain = domains[name] ?? Domain()
         domain.paging = true
-        domain.lowest = nil
+        domain.lowest = [:]
         domains[name] = domain
-        return domain.cursor
+        return Reading(cursors: domain.cursors, turn: domain.turn)
     }
 
     /// Those that may be handed out, in the same order.
@@ -48,30 +56,47 @@ struct Ledger {
         return positions.filter { !handedOut.contains($0.message) }
     }
 
-    /// - Parameter cursor: nil when reading failed: the next page starts where this one did.
+    /// - Parameter reading: nil when reading failed: the next page starts where this one did.
     /// - Returns: the due time of the lowest row that came into reach meanwhile and may have been missed. The agenda
     ///   must be told of it after it was told what was handed out.
-    mutating func endPage(_ name: String, handedOut: [MessageID], cursor: Position?) -> Timestamp? {
+    mutating func endPage(_ name: String, handedOut: [MessageID], reading: Reading?) -> Timestamp? {
         guard var domain = domains.removeValue(forKey: name) else { return nil }
         domain.paging = false
         domain.handedOut.formUnion(handedOut)
-        if let cursor { domain.cursor = cursor }
+        if let reading {
+            domain.cursors = reading.cursors
+            domain.turn = reading.turn
+        }
         let lowest = domain.lowest
-        if let lowest { domain.reach(lowest) }
+        for (customer, position) in lowest { domain.reach(Place(customer: customer, position: position)) }
         if !domain.handedOut.isEmpty { domains[name] = domain }
-        return lowest?.due
-    }
-
-    /// A row at `position` was written that is not with Delivery.
-    mutating func reach(_ name: String, _ position: Position) {
-        domains[name]?.reach(position)
+        return lowest.values.map(\.due).min()
     }
 }
 
 extension Ledger.Domain {
-    fileprivate mutating func reach(_ position: Position) {
-        if paging { lowest = min(lowest ?? position, position) }
+    fileprivate mutating func reach(_ place: Place) {
+        let (customer, position) = (place.customer, place.position)
+        if paging { lowest[customer] = min(lowest[customer] ?? position, position) }
         // Just before it: message ids start above zero.
-        if cursor >= position { cursor = Position(due: position.due, message: MessageID(value: 0)) }
+        if let cursor = cursors[customer], cursor >= position {
+            cursors[customer] = Position(due: position.due, message: MessageID(value: 0))
+        }
+    }
+}
+
+/// A row of a domain: whose it is, and where it stands in that customer's order.
+struct Place {
+    var customer: String
+    var position: Position
+
+    init(customer: String, position: Position) {
+        self.customer = customer
+        self.position = position
+    }
+
+    init(_ message: QueuedMessage, due: Timestamp) {
+        customer = message.customer
+        position = Position(due: due, message: message.id)
     }
 }

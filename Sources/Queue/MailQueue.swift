@@ -162,20 +162,20 @@ extension MailQueue {
         /// Called after the rows were written. A move that the agenda is about to make may have been reckoned without
         /// them: see ``Inbox/reach(_:due:)``.
         func release(_ releases: [Cycle.Release], inbox: Inbox) {
-            ledger.withLock { ledger in for release in releases { ledger.release(release.key, to: release.position) } }
+            ledger.withLock { ledger in for release in releases { ledger.release(release.key, to: release.place) } }
             for release in releases {
-                if let position = release.position { inbox.reach(release.key.domain, due: position.due) }
+                if let place = release.place { inbox.reach(release.key.domain, due: place.position.due) }
             }
         }
 
-        func beginPage(_ domain: String) -> Position { ledger.withLock { $0.beginPage(domain) } }
+        func beginPage(_ domain: String) -> Ledger.Reading { ledger.withLock { $0.beginPage(domain) } }
 
         func free(_ positions: [Position], of domain: String) -> [Position] {
             ledger.withLock { $0.free(positions, of: domain) }
         }
 
-        func endPage(_ domain: String, handedOut: [MessageID], cursor: Position?) -> Timestamp? {
-            ledger.withLock { $0.endPage(domain, handedOut: handedOut, cursor: cursor) }
+        func endPage(_ domain: String, handedOut: [MessageID], reading: Ledger.Reading?) -> Timestamp? {
+            ledger.withLock { $0.endPage(domain, handedOut: handedOut, reading: reading) }
         }
 
         func annotate(_ entry: inout QueueEntry) {

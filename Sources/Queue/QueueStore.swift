@@ -25,11 +25,15 @@ package protocol QueueStore: AnyObject, Sendable {
     /// Fresh messages with ids at or above `floor`, in order of id, without content.
     func fresh(from floor: MessageID, limit: Int) throws -> [StoredMessage]
 
-    /// Domains with an agenda entry at or before `now`, longest due first, and the first due time after it.
-    func agenda(dueBy now: Timestamp, limit: Int) throws -> AgendaPage
+    /// Domains with an agenda entry at or before `now`, longest due first and then by name, those after `entry` (nil:
+    /// from the start), and the first due time after `now`.
+    func agenda(after entry: AgendaEntry?, dueBy now: Timestamp, limit: Int) throws -> AgendaPage
 
-    /// Positions of waiting rows of `domain` that are due at or before `now`, after `position`, in order.
-    func positions(domain: String, after position: Position, dueBy now: Timestamp, limit: Int) throws -> [Position]
+    /// Customers that have waiting rows in `domain`, in order of names, after `customer` (nil: from the start).
+    func customers(domain: String, after customer: String?, limit: Int) throws -> [String]
+
+    /// Positions of a lane's waiting rows that are due at or before `now`, after `position`, in order.
+    func positions(_ lane: Lane, after position: Position, dueBy now: Timestamp, limit: Int) throws -> [Position]
 
     /// Loads the works at these keys with inline content; those that are gone or cannot be read are left out.
     ///
@@ -59,6 +63,12 @@ package protocol QueueStore: AnyObject, Sendable {
 
     /// Flushes and closes; nothing is called after it.
     func close() throws
+}
+
+extension QueueStore {
+    package func agenda(dueBy now: Timestamp, limit: Int) throws -> AgendaPage {
+        try agenda(after: nil, dueBy: now, limit: limit)
+    }
 }
 
 /// What a store knows when it is opened.
@@ -100,14 +110,19 @@ package struct StoredMessage: Sendable {
 /// A ``Work`` as it waits in the store.
 package struct WaitingRow: Sendable {
     package var key: WorkKey
+    /// Whose message it is.
+    package var customer: String
     package var expires: Timestamp
     package var recipients: [Address]
     package var progress: Progress
     /// Its agenda entry is brought forward to its due time; not for works that are handed out.
     package var onAgenda: Bool
 
-    package init(key: WorkKey, expires: Timestamp, recipients: [Address], progress: Progress, onAgenda: Bool) {
+    package init(
+        key: WorkKey, customer: String, expires: Timestamp, recipients: [Address], progress: Progress, onAgenda: Bool
+    ) {
         self.key = key
+        self.customer = customer
         self.expires = expires
         self.recipients = recipients
         self.progress = progress
@@ -137,7 +152,18 @@ package struct Expiration: Sendable, Hashable {
     }
 }
 
-/// Where a waiting row stands in its domain's order of due times.
+/// One customer's mail for one domain: what is read in the order of its due times.
+package struct Lane: Sendable, Hashable {
+    package var domain: String
+    package var customer: String
+
+    package init(domain: String, customer: String) {
+        self.domain = domain
+        self.customer = customer
+    }
+}
+
+/// Where a waiting row stands in its lane's order of due times.
 package struct Position: Sendable, Hashable, Comparable {
     package var due: Timestamp
     package var message: MessageID
@@ -170,10 +196,13 @@ package struct ExpiryCursor: Sendable, Hashable {
 package struct AgendaEntry: Sendable, Hashable {
     package var domain: String
     package var due: Timestamp
+    /// It was postponed, and not all of its mail was handed out since: the last try may well have failed.
+    package var postponed: Bool
 
-    package init(domain: String, due: Timestamp) {
+    package init(domain: String, due: Timestamp, postponed: Bool = false) {
         self.domain = domain
         self.due = due
+        self.postponed = postponed
     }
 }
 

@@ -18,11 +18,7 @@ final class Reader {
     private var nextExpiry = NIODeadline.uptimeNanoseconds(0)
     private var expiry: Expiry
     private var sweep = AgendaSweep()
-    private var lastNamed: Set<String> = []
-    /// More domains are due than were named.
-    private var hasMore = false
-
-    private static let soon = TimeAmount.milliseconds(100)
+    private var dueDomains: DueDomains
 
     init(_ parts: MailQueue.Parts, requests: Requests) {
         store = parts.store
@@ -32,7 +28,8 @@ final class Reader {
         inbox = parts.inbox
         shared = parts.shared
         self.requests = requests
-        expiry = Expiry(grace: parts.configuration.expiryGrace)
+        expiry = Expiry(parts.configuration)
+        dueDomains = DueDomains(page: parts.configuration.dueDomains)
     }
 
     func run() {
@@ -45,7 +42,6 @@ final class Reader {
                     store: store, time: time, inbox: inbox, shared: shared, bytes: configuration.fetchBytes, log: log
                 )
                 .fetch(domain: domain, limit: limit)
-                if hasMore { nextTick = min(nextTick, .now() + Self.soon) }
                 if NIODeadline.now() >= nextTick { tick() }
             case .nothing:
                 let wait = nextTick - .now()
@@ -60,29 +56,34 @@ final class Reader {
         attempt("agenda sweep") {
             let entries = try sweep.next(store: store, now: .now())
             if !entries.isEmpty { inbox.swept(entries) }
+            if sweep.hasMore { tickSoon() }
         }
         attempt("agenda") { try nameDue() }
         guard NIODeadline.now() >= nextExpiry else { return }
         nextExpiry = .now() + configuration.expiryEvery.amount
         attempt("expiry") {
-            try expiry.run(store: store, dispatcher: shared.dispatcher, inbox: inbox, now: time.now())
+            guard try expiry.run(store: store, dispatcher: shared.dispatcher, inbox: inbox, now: time.now()) else {
+                return
+            }
+            // What was found is ended with the next transaction, which is to be small.
+            tickSoon()
+            nextExpiry = nextTick
         }
     }
 
-    /// Names due domains, and wakes at the next due time if that is before the next tick.
+    private func tickSoon() { nextTick = min(nextTick, .now() + configuration.pageEvery.amount) }
+
+    /// Names due domains, and wakes for the next page or the next due time if that is before the next tick.
     private func nameDue() throws {
         let now = time.now()
-        let page = try store.agenda(dueBy: now, limit: configuration.dueDomains)
-        let domains = page.due.map(\.domain).filter { !inbox.isMoving($0) }
-        let known = domains.count { lastNamed.contains($0) }
-        if !domains.isEmpty {
-            lastNamed = Set(domains)
-            shared.dispatcher?.due(domains: domains)
+        let page = try dueDomains.next(store: store, now: now)
+        let entries = page.domains.filter { !inbox.isMoving($0.domain) }
+        if !entries.isEmpty {
+            let failing = entries.lazy.filter(\.postponed).map(\.domain)
+            shared.dispatcher?.due(domains: entries.map(\.domain), failing: Set(failing))
         }
-        hasMore = page.due.count == configuration.dueDomains
-        if hasMore {
-            // After a long stop fifty thousand domains are due at once: name them as fast as Delivery takes them.
-            if known * 2 <= domains.count { nextTick = min(nextTick, .now() + Self.soon) }
+        if page.more {
+            tickSoon()
         } else if let next = page.next {
             nextTick = min(nextTick, .now() + max(next - now, Timestamp.Span(milliseconds: 1)).amount)
         }
@@ -106,8 +107,12 @@ struct AgendaSweep {
     private var after: String?
     private var resting = NIODeadline.uptimeNanoseconds(0)
 
-    /// Domains a tick: 5 ms of seeks. A start with 50,000 domains has named them all after 25 ticks.
+    /// Domains a tick: 5 ms of seeks. A start with 50,000 domains has looked at them all after 25 ticks, which follow
+    /// one another as fast as pages of due domains do.
     private static let page = 2_000
+
+    /// In the middle of it.
+    var hasMore: Bool { after != nil }
 
     mutating func next(store: any QueueStore, now: NIODeadline) throws -> [AgendaEntry] {
         guard now >= resting else { return [] }

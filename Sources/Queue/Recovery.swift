@@ -51,8 +51,8 @@ extension StoredMessage {
     fileprivate func rows(due: Timestamp) -> [WaitingRow] {
         Dictionary(grouping: recipients, by: \.domain).map { domain, recipients in
             WaitingRow(
-                key: WorkKey(message: message.id, domain: domain), expires: message.expires, recipients: recipients,
-                progress: Progress(due: due), onAgenda: true)
+                key: WorkKey(message: message.id, domain: domain), customer: message.customer, expires: message.expires,
+                recipients: recipients, progress: Progress(due: due), onAgenda: true)
         }
     }
 }

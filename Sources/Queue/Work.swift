@@ -72,12 +72,17 @@ package struct Settlement: Sendable {
     /// The dispatcher goes on with what remains at once (from another source, or with further recipients): record it,
     /// but do not hand it out again. Otherwise the work is no longer outstanding after this.
     package var stillHandedOut: Bool
+    /// The work comes back exactly as it was handed out or last settled: what is on record need not be written again.
+    package var unchanged: Bool
 
-    package init(key: WorkKey, ended: [Ended], remaining: Work?, stillHandedOut: Bool = false) {
+    package init(
+        key: WorkKey, ended: [Ended], remaining: Work?, stillHandedOut: Bool = false, unchanged: Bool = false
+    ) {
         self.key = key
         self.ended = ended
         self.remaining = remaining
         self.stillHandedOut = stillHandedOut
+        self.unchanged = unchanged
     }
 
     /// A recipient's end. Failed and expired ones are kept, with their reason, until the sender has been told.
@@ -104,7 +109,9 @@ package protocol Dispatcher: AnyObject, Sendable {
 
     /// These domains have works that are due and not handed out. The dispatcher answers each, then or later, with
     /// ``MailQueue/fetch(domain:limit:)`` or ``MailQueue/postpone(domain:until:)``; unanswered ones are named again.
-    func due(domains: [String])
+    ///
+    /// - Parameter failing: those of them that were postponed before, which a restart does not forget.
+    func due(domains: [String], failing: Set<String>)
 
     /// The answer to a fetch. `more`: the store holds further due works of this domain.
     func fetched(domain: String, works: [Work], more: Bool)

@@ -76,7 +76,7 @@ struct BatchWriter {
         let insert = try access.statement(SQL.file)
         insert.bind(1, row.key.message).bind(2, row.key.domain).bind(3, row.progress.due).bind(4, row.expires)
         bind(insert, 5, 6, recipients: row.recipients, progress: row.progress)
-        try insert.run()
+        try insert.bind(7, row.customer).run()
         if row.onAgenda { bringForward(row.key.domain, row.progress.due) }
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import GRDBSQLite
 import Mail
@@ -66,6 +67,28 @@ final class Connection: @unchecked Sendable {
         statements[sql] = statement
         return statement
     }
+
+    /// What each kept statement did since this was last asked.
+    func effort() throws -> [String: Effort] {
+        try run { _ in
+            statements.mapValues { statement in
+                func count(_ what: Int32) -> Int { Int(sqlite3_stmt_status(statement.sqliteStatement, what, 1)) }
+                return Effort(
+                    runs: count(SQLITE_STMTSTATUS_RUN), steps: count(SQLITE_STMTSTATUS_VM_STEP),
+                    scanned: count(SQLITE_STMTSTATUS_FULLSCAN_STEP), sorts: count(SQLITE_STMTSTATUS_SORT))
+            }
+        }
+    }
+
+    /// How often a statement ran, and what SQLite did for it.
+    struct Effort {
+        var runs: Int
+        /// Instructions of SQLite's machine.
+        var steps: Int
+        /// Rows that were stepped over because no index led to those wanted.
+        var scanned: Int
+        var sorts: Int
+    }
 }
 
 /// The connection while it is in use.
@@ -82,21 +105,29 @@ struct Access {
 
     func text(_ sql: String) throws -> String? { try String.fetchOne(database, sql: sql) }
 
+    /// Lets SQL call the body with a blob.
+    func define(_ name: String, _ body: @escaping @Sendable (UnsafeRawBufferPointer) -> String) {
+        database.add(
+            function: DatabaseFunction(name, argumentCount: 1, pure: true) { values in
+                Data.fromDatabaseValue(values[0])?.withUnsafeBytes(body)
+            })
+    }
+
     /// A kept statement, ready to be bound.
-    func statement(_ sql: String) throws -> Prepared {
-        let statement = try connection.prepared(sql, database)
+    func statement(_ sql: some KeptStatement) throws -> Prepared {
+        let statement = try connection.prepared(sql.rawValue, database)
         return Prepared(pointer: statement.sqliteStatement, owner: statement, handle: handle)
     }
 
     /// Runs the body in one transaction.
     func transaction<Result>(_ body: () throws -> Result) throws -> Result {
-        try statement("BEGIN IMMEDIATE").run()
+        try statement(TransactionSQL.begin).run()
         do {
             let result = try body()
-            try statement("COMMIT").run()
+            try statement(TransactionSQL.commit).run()
             return result
         } catch {
-            if sqlite3_get_autocommit(database.sqliteConnection) == 0 { try? statement("ROLLBACK").run() }
+            if sqlite3_get_autocommit(database.sqliteConnection) == 0 { try? statement(TransactionSQL.rollback).run() }
             throw error
         }
     }

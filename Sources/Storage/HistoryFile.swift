@@ -24,14 +24,6 @@ final class HistoryFile: Sendable {
     /// Rows that one trim removes: some 10 ms, so that events do not pile up meanwhile.
     private static let trimmed: Int64 = 5_000
 
-    static let insert = "INSERT OR REPLACE INTO event (message, sequence, body) VALUES (?, ?, ?)"
-    static let events = "SELECT body FROM event WHERE message = ? ORDER BY sequence"
-    static let trim = """
-        DELETE FROM event WHERE message < ?1
-        AND message <= (SELECT max(message) FROM (SELECT message FROM event ORDER BY message LIMIT ?2))
-        """
-    static let first = "SELECT message FROM event ORDER BY message LIMIT 1"
-
     /// Opens the file; one that cannot be used is renamed and begun anew.
     static func open(_ path: String, time: any TimeSource, log: Logger) throws -> HistoryFile {
         do {
@@ -77,7 +69,7 @@ final class HistoryFile: Sendable {
         let rows = Dictionary(grouping: events, by: \.message).sorted { $0.key < $1.key }
         try writer.run { access in
             try access.transaction {
-                let insert = try access.statement(Self.insert)
+                let insert = try access.statement(HistorySQL.insert)
                 var packer = Packer()
                 for (message, events) in rows {
                     packer.clear()
@@ -91,7 +83,7 @@ final class HistoryFile: Sendable {
     func events(of message: MessageID) throws -> [TraceEvent] {
         try reader.run { access in
             var events: [TraceEvent] = []
-            try access.statement(Self.events).bind(1, message).rows { row in
+            try access.statement(HistorySQL.events).bind(1, message).rows { row in
                 var unpacker = row.unpacker(0)
                 events.append(contentsOf: try unpacker.events(of: message))
                 return true
@@ -108,13 +100,24 @@ final class HistoryFile: Sendable {
             let pages = try access.integer("PRAGMA page_count") ?? 0
             let free = try access.integer("PRAGMA freelist_count") ?? 0
             let octets = (pages - free) * (try access.integer("PRAGMA page_size") ?? 0)
-            let oldest = try access.statement(Self.first).first { $0.id(0) }
+            let oldest = try access.statement(HistorySQL.first).first { $0.id(0) }
             guard let oldest, octets > size || oldest.accepted < before else { return false }
             let limit = octets > size ? MessageID(value: UInt64(Int64.max)) : MessageID(acceptedAt: before)
-            try access.statement(Self.trim).bind(1, limit).bind(2, Self.trimmed).run()
+            try access.statement(HistorySQL.trim).bind(1, limit).bind(2, Self.trimmed).run()
             return true
         }
     }
+}
+
+/// Every statement on `history.sqlite`. None may scan or sort.
+enum HistorySQL: String, KeptStatement {
+    case insert = "INSERT OR REPLACE INTO event (message, sequence, body) VALUES (?, ?, ?)"
+    case events = "SELECT body FROM event WHERE message = ? ORDER BY sequence"
+    case trim = """
+        DELETE FROM event WHERE message < ?1 AND message <= (
+            SELECT max(message) FROM (SELECT message FROM event WHERE message >= 0 ORDER BY message LIMIT ?2))
+        """
+    case first = "SELECT message FROM event WHERE message >= 0 ORDER BY message LIMIT 1"
 }
 
 extension MessageID {

@@ -22,25 +22,52 @@ extension SQLiteStore {
         }
     }
 
-    package func agenda(dueBy now: Timestamp, limit: Int) throws -> AgendaPage {
+    package func agenda(after entry: AgendaEntry?, dueBy now: Timestamp, limit: Int) throws -> AgendaPage {
         try reader().run { access in
             var due: [AgendaEntry] = []
-            try access.statement(SQL.agenda).bind(1, now).bind(2, Int64(limit)).rows { row in
-                due.append(AgendaEntry(domain: row.text(0), due: row.time(1)))
-                return true
-            }
+            try access.statement(SQL.agenda).bind(1, entry?.due.milliseconds ?? .min).bind(2, entry?.domain ?? "")
+                .bind(3, now).bind(4, Int64(limit)).rows { row in
+                    due.append(AgendaEntry(domain: row.text(0), due: row.time(1), postponed: row.integer(2) != 0))
+                    return true
+                }
             let next = try access.statement(SQL.agendaAfter).bind(1, now).first { $0.time(0) }
             return AgendaPage(due: due, next: next)
         }
     }
 
+    package func customers(domain: String, after customer: String?, limit: Int) throws -> [String] {
+        try reader().run { access in
+            var found: [String] = []
+            try lanes(domain, after: customer, access) { customer, _ in
+                if found.count < limit { found.append(customer) }
+                return found.count < limit
+            }
+            return found
+        }
+    }
+
+    /// Goes from lane to lane with a seek each, until the body returns false.
+    private func lanes(
+        _ domain: String, after customer: String?, _ access: Access, _ body: (String, Timestamp) -> Bool
+    ) throws {
+        var last = customer
+        while true {
+            let statement = try access.statement(last == nil ? SQL.firstLane : .nextLane).bind(1, domain)
+            if let last { statement.bind(2, last) }
+            guard let (customer, due) = try statement.first({ ($0.text(0), $0.time(1)) }), body(customer, due) else {
+                return
+            }
+            last = customer
+        }
+    }
+
     package func positions(
-        domain: String, after position: Position, dueBy now: Timestamp, limit: Int
+        _ lane: Lane, after position: Position, dueBy now: Timestamp, limit: Int
     ) throws -> [Position] {
         try reader().run { access in
             var found: [Position] = []
-            try access.statement(SQL.positions).bind(1, domain).bind(2, position.due).bind(3, position.message)
-                .bind(4, now).bind(5, Int64(limit)).rows { row in
+            try access.statement(SQL.positions).bind(1, lane.domain).bind(2, lane.customer).bind(3, position.due)
+                .bind(4, position.message).bind(5, now).bind(6, Int64(limit)).rows { row in
                     found.append(Position(due: row.time(0), message: row.id(1)))
                     return true
                 }
@@ -109,13 +136,16 @@ extension SQLiteStore {
             var found: [AgendaEntry] = []
             var last = domain
             while found.count < limit {
-                let statement = try access.statement(last == nil ? SQL.firstDomain : SQL.nextDomain)
+                let statement = try access.statement(last == nil ? SQL.firstDomain : .nextDomain)
                 if let last { statement.bind(1, last) }
-                guard let entry = try statement.first({ AgendaEntry(domain: $0.text(0), due: $0.time(1)) }) else {
-                    break
+                guard let name = try statement.first({ $0.text(0) }) else { break }
+                var entry = AgendaEntry(domain: name, due: .distantFuture)
+                try lanes(name, after: nil, access) { _, due in
+                    entry.due = min(entry.due, due)
+                    return true
                 }
                 found.append(entry)
-                last = entry.domain
+                last = name
             }
             return found
         }

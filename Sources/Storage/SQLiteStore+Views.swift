@@ -76,11 +76,11 @@ extension SQLiteStore {
 
     package func counts() throws -> QueueCounts {
         try viewer().run { access in
-            QueueCounts(
-                messages: Int(try access.integer("SELECT count(*) FROM message") ?? 0),
-                works: Int(try access.integer("SELECT count(*) FROM waiting") ?? 0),
-                domains: Int(try access.integer("SELECT count(*) FROM agenda") ?? 0),
-                failed: Int(try access.integer("SELECT count(*) FROM failed") ?? 0))
+            try access.statement(CountSQL.counts).first { row in
+                QueueCounts(
+                    messages: Int(row.integer(0)), works: Int(row.integer(1)), domains: Int(row.integer(2)),
+                    failed: Int(row.integer(3)))
+            } ?? QueueCounts(messages: 0, works: 0, domains: 0, failed: 0)
         }
     }
 }

@@ -103,6 +103,18 @@ package final class SQLiteStore: QueueStore {
 
     func viewer() throws -> Connection { try connected().viewer }
 
+    /// What each statement of all connections did since this was last asked.
+    func effort() throws -> [String: Connection.Effort] {
+        let open = try connected()
+        return try [open.writer, open.reader, open.viewer].reduce(into: [:]) { all, connection in
+            all.merge(try connection.effort()) { left, right in
+                Connection.Effort(
+                    runs: left.runs + right.runs, steps: left.steps + right.steps,
+                    scanned: left.scanned + right.scanned, sorts: left.sorts + right.sorts)
+            }
+        }
+    }
+
     /// A row that cannot be read is left alone: it is an operator's to look at, and must not stop all others.
     func unreadable(_ error: Unpacker.Unreadable, _ id: MessageID, _ domain: String = "") {
         log.critical(

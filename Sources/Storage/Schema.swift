@@ -1,10 +1,12 @@
 import GRDB
+import Mail
+import NIOCore
 import Queue
 
 /// The tables of `queue.sqlite`.
 enum Schema {
     /// Raised with every change below; a file of a later version is refused.
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
     /// One list of statements for each version.
     private static let steps: [[String]] = [
@@ -40,7 +42,16 @@ enum Schema {
                 one INTEGER PRIMARY KEY CHECK (one = 1), floor INTEGER NOT NULL, ceiling INTEGER NOT NULL)
             """,
             "INSERT INTO state (one, floor, ceiling) VALUES (1, 0, 0)",
-        ]
+        ],
+        [
+            // Due works are read customer by customer, so that nobody's mail stands behind another's newsletter.
+            "ALTER TABLE waiting ADD COLUMN customer TEXT NOT NULL DEFAULT ''",
+            """
+            UPDATE waiting SET customer = customer_of((SELECT envelope FROM message WHERE id = waiting.message))
+            """,
+            "DROP INDEX waiting_due",
+            "CREATE INDEX waiting_due ON waiting (domain, customer, due, message)",
+        ],
     ]
 
     /// Brings the file to this program's version; each step is a transaction.
@@ -51,6 +62,13 @@ enum Schema {
                 throw StoreFailure(
                     .failed,
                     "\(path) was written by a later version of figaro (schema \(found), this one knows \(version))")
+            }
+            guard found < version else { return }
+            access.define("customer_of") { envelope in
+                var unpacker = Unpacker(envelope)
+                let stored = try? unpacker.envelope(id: MessageID(value: 0)) { ByteBuffer() }
+                // A row that cannot be read is never handed out.
+                return stored?.message.customer ?? ""
             }
             for step in Int(found)..<Int(version) {
                 try access.transaction {

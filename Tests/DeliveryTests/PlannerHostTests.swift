@@ -156,7 +156,7 @@ struct PlannerHostTests {
         for _ in 0..<10 { scene.arrive(scene.work(["a@x.example"])) }
         scene.resolve()
         let plans = scene.openings()
-        #expect(plans.count == 10)
+        #expect(plans.count == 2, "a site that has yet to show that it takes mail")
         for plan in plans { scene.fail(plan, .connect, .trouble(.timeout, "connection timed out")) }
         #expect(scene.postponed()["x.example"] == scene.now + .minutes(5))
     }

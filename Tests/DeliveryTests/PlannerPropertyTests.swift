@@ -16,6 +16,11 @@ struct PlannerPropertyTests {
         #expect(world.held.isEmpty, "works nobody will hear of again: \(world.held.count)")
         #expect(world.scene.planner.works == 0)
         #expect(world.scene.planner.octets == 0)
+        #expect(world.scene.planner.unproven == 0)
+        #expect(world.scene.planner.promised == 0)
+        #expect(world.scene.planner.askedForOld == 0)
+        #expect(world.scene.planner.trials.open == 0)
+        #expect(world.scene.planner.askedForFailing == 0)
     }
 }
 
@@ -24,6 +29,8 @@ struct RandomWorld {
     var random: PlannerRandom
     /// Works handed to the planner and not settled.
     var held: Set<WorkKey> = []
+    /// Those as the queue knows them.
+    var known: [WorkKey: Work] = [:]
     /// Works in the store, with what is left of them.
     var stored: [WorkKey: Work] = [:]
     var ended: [String: Int] = [:]
@@ -66,7 +73,10 @@ struct RandomWorld {
             "u\(number)@\(domains[Int.random(in: 0..<3, using: &random)])"
         }
         let works = scene.work(recipients, customer: ["x", "y"][Int.random(in: 0..<2, using: &random)])
-        for work in works { held.insert(work.key) }
+        for work in works {
+            held.insert(work.key)
+            known[work.key] = work
+        }
         for work in scene.planner.arrived(works, at: scene.now) {
             held.remove(work.key)
             stored[work.key] = work
@@ -76,7 +86,8 @@ struct RandomWorld {
     private mutating func read() {
         let due = stored.values.filter { $0.progress.due <= scene.now && !held.contains($0.key) }
         let names = Set(due.map(\.domain))
-        scene.planner.due(domains: names.sorted(), at: scene.now)
+        let failing = names.filter { _ in Int.random(in: 0..<4, using: &random) == 0 }
+        scene.planner.due(domains: names.sorted(), failing: failing, at: scene.now)
     }
 
     private mutating func resolve() {
@@ -151,7 +162,13 @@ struct RandomWorld {
             for end in settlement.ended {
                 ended["\(settlement.key.message) \(end.recipient)", default: 0] += 1
             }
+            if settlement.unchanged {
+                #expect(settlement.ended.isEmpty)
+                #expect(settlement.remaining?.progress == known[settlement.key]?.progress)
+                #expect(settlement.remaining?.recipients == known[settlement.key]?.recipients)
+            }
             stored[settlement.key] = settlement.remaining
+            known[settlement.key] = settlement.remaining
             if !settlement.stillHandedOut { held.remove(settlement.key) }
         }
         #expect(ended.values.allSatisfy { $0 == 1 }, "ended twice")

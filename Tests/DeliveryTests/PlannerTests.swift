@@ -89,16 +89,17 @@ struct PlannerTests {
         scene.arrive(scene.work(["z@other.example"]))
         scene.resolve { _ in .hosts(Scene.hosts(["mx.shared.example": 10])) }
         _ = scene.take()
-        scene.arrive(scene.work(["a@warm.example", "b@other.example", "c@warm.example"]))
-        let plans = scene.openings()
         var sizes: [Int] = []
         for plan in scene.planner.sessions.keys.sorted(by: { $0.value < $1.value }) {
             scene.planner.opened(plan, facts: SessionFacts(tls: nil), at: scene.now)
             scene.collect()
         }
         sizes = scene.transactions().map(\.1.recipients.count)
-        #expect(plans.count == 1)
-        #expect(sizes.sorted() == [1, 1, 3])
+        #expect(sizes == [1, 1])
+        scene.arrive(scene.work(["a@warm.example", "b@other.example", "c@warm.example"]))
+        let plan = try #require(scene.openings().first)
+        scene.open(plan)
+        #expect(scene.transactions().map(\.1.recipients.count) == [3])
     }
 
     @Test func `a refusal about the address goes on from another source at once, within the budget`() throws {
@@ -210,9 +211,10 @@ struct PlannerTests {
         var scene = Scene(messagesPerSession: 100, rules: rules)
         for _ in 0..<6 { scene.arrive(scene.work(["a@x.example"])) }
         scene.resolve()
-        let plans = scene.openings()
-        #expect(plans.count == 6)
+        var plans = scene.openings()
         scene.open(plans[0])
+        plans += scene.openings()
+        #expect(plans.count == 6)
         scene.open(plans[1])
         for plan in plans[2...] { scene.fail(plan, .banner, .reply(Reply(421, nil, "too many connections"))) }
         #expect(scene.openings().isEmpty)
@@ -344,7 +346,7 @@ struct PlannerTests {
         var scene = Scene(rules: rules) { $0.window = 4 }
         var away = 0
         for _ in 0..<10 { away += scene.arrive(scene.work(["a@x.example"])).count }
-        #expect(away == 6)
-        #expect(scene.planner.works == 4)
+        #expect(away == 8, "half of it is for places that are known to take mail")
+        #expect(scene.planner.works == 2)
     }
 }

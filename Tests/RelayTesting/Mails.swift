@@ -55,7 +55,8 @@ extension Accepted {
     /// As it is filed, due now unless said otherwise.
     package func row(_ domain: String = "example.org", due: Timestamp? = nil, onAgenda: Bool = true) -> WaitingRow {
         WaitingRow(
-            key: key(domain), expires: message.expires, recipients: recipients.filter { $0.domain == domain },
+            key: key(domain), customer: message.customer, expires: message.expires,
+            recipients: recipients.filter { $0.domain == domain },
             progress: Progress(due: due ?? message.arrived), onAgenda: onAgenda)
     }
 
@@ -88,6 +89,7 @@ package final class NotingDispatcher: Dispatcher {
     package struct Notes: Sendable {
         package var arrived: [[Work]] = []
         package var due: [[String]] = []
+        package var failing: Set<String> = []
         package var fetched: [(domain: String, works: [Work], more: Bool)] = []
         package var asked: [[WorkKey]] = []
         /// Works it has room for; what is above comes back.
@@ -108,7 +110,12 @@ package final class NotingDispatcher: Dispatcher {
         }
     }
 
-    package func due(domains: [String]) { state.withLock { $0.due.append(domains) } }
+    package func due(domains: [String], failing: Set<String>) {
+        state.withLock { notes in
+            notes.due.append(domains)
+            notes.failing.formUnion(failing)
+        }
+    }
 
     package func fetched(domain: String, works: [Work], more: Bool) {
         state.withLock { $0.fetched.append((domain, works, more)) }

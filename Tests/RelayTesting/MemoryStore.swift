@@ -120,20 +120,32 @@ package final class MemoryStore: QueueStore {
         state.withLock { state in Set(ids.filter { state.messages[$0] != nil }) }
     }
 
-    package func agenda(dueBy now: Timestamp, limit: Int) throws -> AgendaPage {
+    package func agenda(after entry: AgendaEntry?, dueBy now: Timestamp, limit: Int) throws -> AgendaPage {
         state.withLock { state in
-            let all: [AgendaEntry] = state.agenda.map { AgendaEntry(domain: $0.key, due: $0.value.due) }
-            let due = all.filter { $0.due <= now }.sorted { ($0.due, $0.domain) < ($1.due, $1.domain) }
+            let all: [AgendaEntry] = state.agenda.map { name, entry in
+                AgendaEntry(domain: name, due: entry.due, postponed: entry.until.milliseconds != 0)
+            }
+            let later = all.filter { each in entry.map { ($0.due, $0.domain) < (each.due, each.domain) } ?? true }
+            let due = later.filter { $0.due <= now }.sorted { ($0.due, $0.domain) < ($1.due, $1.domain) }
             let next = state.agenda.values.map(\.due).filter { $0 > now }.min()
             return AgendaPage(due: Array(due.prefix(limit)), next: next)
         }
     }
 
+    package func customers(domain: String, after customer: String?, limit: Int) throws -> [String] {
+        state.withLock { state in
+            let names = Set(state.waiting.values.lazy.filter { $0.key.domain == domain }.map(\.customer))
+            return Array(names.filter { name in customer.map { $0 < name } ?? true }.sorted().prefix(limit))
+        }
+    }
+
     package func positions(
-        domain: String, after position: Position, dueBy now: Timestamp, limit: Int
+        _ lane: Lane, after position: Position, dueBy now: Timestamp, limit: Int
     ) throws -> [Position] {
         state.withLock { state in
-            let rows = state.waiting.values.filter { $0.key.domain == domain && $0.progress.due <= now }
+            let rows = state.waiting.values.filter { row in
+                row.key.domain == lane.domain && row.customer == lane.customer && row.progress.due <= now
+            }
             let all: [Position] = rows.map { Position(due: $0.progress.due, message: $0.key.message) }
             return Array(all.filter { $0 > position }.sorted().prefix(limit))
         }

@@ -58,6 +58,37 @@ import Testing
         #expect(try Spool(path: folder.path).freeSpace() > 0)
     }
 
+    @Test func `of the first version is brought to this one with all that waits in it`() throws {
+        let time = ManualTime()
+        let mails = Mails(time)
+        let all = ["acme", "zeta", "acme"].map { mails.next(customer: $0) }
+        do {
+            let store = SQLiteStore(spool: try Spool(path: folder.path), logger: quiet)
+            _ = try store.open()
+            var batch = StoreBatch(at: time.now())
+            batch.accepted = all.map(\.stored)
+            batch.filed = all.map { $0.row() }
+            _ = try store.write(batch)
+            try store.close()
+        }
+        try DatabaseQueue(path: folder.path + "/queue.sqlite").write { database in
+            try database.execute(
+                sql: """
+                    DROP INDEX waiting_due;
+                    ALTER TABLE waiting DROP COLUMN customer;
+                    CREATE INDEX waiting_due ON waiting (domain, due, message);
+                    PRAGMA user_version = 1
+                    """)
+        }
+        let store = SQLiteStore(spool: try Spool(path: folder.path), logger: quiet)
+        _ = try store.open()
+        #expect(try store.customers(domain: "example.org", after: nil, limit: 5) == ["acme", "zeta"])
+        let lane = Lane(domain: "example.org", customer: "acme")
+        let found = try store.positions(lane, after: .start, dueBy: time.now(), limit: 5)
+        #expect(found.map(\.message) == [all[0].id, all[2].id])
+        #expect(try store.works(all.map { $0.key() }, bytes: 1_000).works.count == 3)
+    }
+
     @Test func `an unreadable row stops nobody else`() throws {
         let store = SQLiteStore(spool: try Spool(path: folder.path), logger: quiet)
         _ = try store.open()

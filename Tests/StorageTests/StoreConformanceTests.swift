@@ -9,6 +9,7 @@ import Testing
     let folder = Folder()
     let time = ManualTime()
     let mails: Mails
+    let lane = Lane(domain: "example.org", customer: "acme")
     var now: Timestamp { time.now() }
 
     init() {
@@ -125,11 +126,29 @@ import Testing
         let other = mails.next(to: ["x@example.net"])
         try file(other, in: store)
         let soon = now + .minutes(10)
-        let order = try store.positions(domain: "example.org", after: .start, dueBy: soon, limit: 10)
+        let order = try store.positions(lane, after: .start, dueBy: soon, limit: 10)
         #expect(order.map(\.message) == [5, 1, 3, 2, 0].map { all[$0].id })
-        let rest = try store.positions(domain: "example.org", after: order[1], dueBy: soon, limit: 2)
+        let rest = try store.positions(lane, after: order[1], dueBy: soon, limit: 2)
         #expect(rest == Array(order[2..<4]))
-        #expect(try store.positions(domain: "example.org", after: order[4], dueBy: soon, limit: 2).isEmpty)
+        #expect(try store.positions(lane, after: order[4], dueBy: soon, limit: 2).isEmpty)
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func `each customer's rows are a lane of their own`(_ kind: StoreKind) throws {
+        let store = try kind.make(in: folder)
+        #expect(try store.customers(domain: "example.org", after: nil, limit: 5).isEmpty)
+        for (customer, minute) in [("zeta", 1), ("acme", 9), ("mid", 5), ("acme", 7)] as [(String, Int64)] {
+            let mail = mails.next(customer: customer)
+            try file(mail, in: store, [mail.row(due: now + .minutes(minute))])
+        }
+        let elsewhere = mails.next(to: ["x@example.net"], customer: "elsewhere")
+        try file(elsewhere, in: store, [elsewhere.row("example.net")])
+        #expect(try store.customers(domain: "example.org", after: nil, limit: 5) == ["acme", "mid", "zeta"])
+        #expect(try store.customers(domain: "example.org", after: "acme", limit: 1) == ["mid"])
+        #expect(try store.customers(domain: "example.org", after: "zeta", limit: 1).isEmpty)
+        let soon = now + .minutes(8)
+        #expect(try store.positions(lane, after: .start, dueBy: soon, limit: 5).map(\.due) == [now + .minutes(7)])
+        #expect(try store.earliest(afterDomain: "example.net", limit: 1).map(\.due) == [now + .minutes(1)])
     }
 
     @Test(arguments: StoreKind.allCases)
@@ -219,7 +238,7 @@ import Testing
         try file(mail, in: store)
         _ = try store.write(batch { $0.undone = [mail.id, mails.next().id] })
         #expect(try store.entry(mail.id) == nil)
-        #expect(try store.positions(domain: "example.org", after: .start, dueBy: now, limit: 1).isEmpty)
+        #expect(try store.positions(lane, after: .start, dueBy: now, limit: 1).isEmpty)
     }
 
     @Test(arguments: StoreKind.allCases)

@@ -12,6 +12,7 @@ extension Planner {
         switch reading.cause {
         case .source, .range:
             charge(session, answer, reading)
+            openTrials()
             return
         case .local:
             unbound[session.source] = now + configuration.unboundRest
@@ -28,6 +29,7 @@ extension Planner {
         }
         forget(session)
         if site.waiting > 0 { dispatch(site) }
+        openTrials()
     }
 
     /// How long a host is believed to take no more sessions than it has.
@@ -67,6 +69,7 @@ extension Planner {
         }
         let until = restEnds(at: site) ?? now + wait(round: site.failures)
         if isNews { site.failures += 1 }
+        found(site, takesMail: false)
         traceOpening(session, answer, reading, "later", "no host of the site takes sessions", next: until)
         note(answer, for: site, host: session.plan.host)
         block(site, until: until, why: "\(session.plan.host) \(answer.said)")
@@ -77,10 +80,13 @@ extension Planner {
         let line = "\(host) \(answer.said) (\(answer.phase))"
         for parcel in site.plain.some(Self.tracedAtOnce) + site.picky.prefix(Self.tracedAtOnce) {
             for index in parcel.pieces.indices {
+                // A site that fails the same way again costs its rows nothing.
+                guard parcel.pieces[index].work.progress.lastRefusal != line else { continue }
                 if parcel.pieces[index].work.progress.firstRefusal == nil {
                     parcel.pieces[index].work.progress.firstRefusal = line
                 }
                 parcel.pieces[index].work.progress.lastRefusal = line
+                parcel.pieces[index].noted = true
             }
         }
     }

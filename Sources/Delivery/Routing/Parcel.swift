@@ -12,6 +12,8 @@ final class Parcel {
     var eightBitAsIs = false
     /// A session is being opened for just this parcel.
     var sought = false
+    /// From the store, not from a customer just now.
+    var readBack = false
     let message: QueuedMessage
 
     init(message: QueuedMessage, pieces: [Piece]) {
@@ -19,8 +21,9 @@ final class Parcel {
         self.pieces = pieces
     }
 
-    convenience init(_ work: Work) {
+    convenience init(_ work: Work, readBack: Bool = false) {
         self.init(message: work.message, pieces: [Piece(work)])
+        self.readBack = readBack
     }
 
     /// One work, with what of it is to be tried now.
@@ -34,6 +37,8 @@ final class Parcel {
         var aside: [Address] = []
         /// When to come back for those, and from where.
         var wait: Wait?
+        /// The work says something that the queue has not been told.
+        var noted = false
 
         init(_ work: Work) {
             self.work = work

@@ -34,6 +34,7 @@ extension Planner {
     package mutating func resolved(_ lookup: HostQuery, _ resolution: Resolution, at now: Timestamp) {
         self.now = now
         let domain = lookup.domain
+        endAsking(domain)
         var state = domains[domain] ?? DomainState()
         let waiting = state.waiting
         state.waiting = []
@@ -45,6 +46,10 @@ extension Planner {
             state.site = site
             state.blocked = nil
             state.failures = 0
+            if state.more { site.domainsWithMore.append(domain) }
+            state.more = false
+            if state.failing, !site.proven { site.failing = true }
+            state.failing = false
             domains[domain] = state
             for parcel in waiting { join(parcel, site) }
             if let block = site.blocked, block.until > now {
@@ -54,12 +59,15 @@ extension Planner {
             }
         case .never(let reason):
             state.site = nil
+            state.more = false
             domains[domain] = state
             for parcel in waiting { fail(parcel, domain: domain, reason: reason) }
         case .later(let why):
             state.site = nil
+            state.more = false
             let until = now + wait(round: state.failures)
             state.failures += 1
+            state.failing = true
             state.blocked = Site.Block(until: until, why: why)
             domains[domain] = state
             for parcel in waiting.prefix(Self.tracedAtOnce) {
@@ -99,6 +107,7 @@ extension Planner {
     /// Moves a parcel that waited for an answer to its site; works of one message meet again there.
     private mutating func join(_ parcel: Parcel, _ site: Site) {
         site.works += parcel.pieces.count
+        if site.proven { unproven -= parcel.pieces.count }
         enqueue(parcel, at: site)
     }
 
@@ -133,7 +142,8 @@ extension Planner {
         guard domains.count > forgetAbove else { return }
         let now = now
         domains = domains.filter { _, state in
-            state.resolving || state.fetching || !state.waiting.isEmpty || (state.blocked?.until ?? now) > now
+            state.resolving || state.promised > 0 || state.asked != nil
+                || !state.waiting.isEmpty || (state.blocked?.until ?? now) > now
                 || (state.site?.sessions ?? 0) > 0 || (state.site?.works ?? 0) > 0
         }
         let used = Set(domains.values.compactMap { $0.site.map(ObjectIdentifier.init) })

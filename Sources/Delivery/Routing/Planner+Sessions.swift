@@ -22,6 +22,14 @@ extension Planner {
         var turn = turn
         // No more than may begin now: a session that must wait for its rate is in another's way.
         while site.opening < min(site.waiting, site.allowance?.ready(at: now) ?? .max) {
+            let trial = site.trial
+            if let trial {
+                // What comes of these decides about the others.
+                guard site.opening < trial.perSite else { return }
+                guard trials.hasRoom(trial, of: configuration.sessions) else {
+                    return trials.lineUp(site, trial, of: site.claimant ?? site.customerInFront)
+                }
+            }
             guard turn || crowdedOut.isEmpty, hasPlace else { return crowdOut(site) }
             turn = false
             if site.sessions >= site.limit(configuration.sessionsPerSite, at: now) {
@@ -31,8 +39,9 @@ extension Planner {
             }
             // What other sites of the rule have open, this one waits for.
             if site.allowance?.isFull == true { return lookAgain(at: site) }
-            guard open(site) else { return }
+            guard open(site, trial: trial) else { return }
         }
+        if site.waiting == 0 { site.claimant = nil }
         if site.allowance != nil, site.opening < site.waiting { lookAgain(at: site) }
     }
 
@@ -65,6 +74,17 @@ extension Planner {
             site.isPaced = false
             dispatch(site)
         }
+    }
+
+    /// Opens sessions to sites in line for one, as far as there is room.
+    mutating func openTrials() {
+        while !closing, let site = trials.next(of: configuration.sessions) { dispatch(site) }
+    }
+
+    private mutating func endTrial(of session: OpenSession) {
+        guard let trial = session.trial else { return }
+        session.trial = nil
+        trials.end(trial)
     }
 
     /// One more session may be opened: there is room, or a session that does nothing gives way, the oldest first.
@@ -152,6 +172,8 @@ extension Planner {
     package mutating func opened(_ id: SessionID, facts: SessionFacts, at now: Timestamp) {
         self.now = now
         guard let session = sessions[id] else { return }
+        endTrial(of: session)
+        found(session.site, takesMail: true)
         session.opened = now
         session.tls = facts.tls
         session.offers = facts.offers
@@ -164,6 +186,7 @@ extension Planner {
             host.offers = (facts.offers, until: now + HostMemory.freshness)
         }
         rest(session)
+        openTrials()
     }
 
     /// The session has nothing on the wire: it takes the next parcel, waits for one, or ends.
@@ -195,10 +218,12 @@ extension Planner {
         guard let session = sessions[id], session.parcel == nil else { return }
         forget(session)
         if session.site.waiting > 0 { dispatch(session.site) }
+        openTrials()
     }
 
     mutating func forget(_ session: OpenSession) {
         guard sessions.removeValue(forKey: session.id) != nil else { return }
+        endTrial(of: session)
         session.site.sessions -= 1
         session.site.allowance?.sessions -= 1
         if session.opened == nil { session.site.opening -= 1 }
@@ -212,7 +237,7 @@ extension Planner {
     // MARK: Opening
 
     /// Opens one session for what waits; false when that cannot be done now.
-    private mutating func open(_ site: Site) -> Bool {
+    private mutating func open(_ site: Site, trial: Trials.Kind?) -> Bool {
         let purpose = site.picky.first { !$0.sought }
         if purpose == nil, site.plain.count <= site.opening - site.picky.count { return false }
         switch draw(for: purpose, at: site) {
@@ -228,6 +253,8 @@ extension Planner {
                     pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max),
                 purpose: purpose)
             purpose?.sought = true
+            session.trial = trial
+            if let trial { trials.begin(trial) }
             sessions[plan.id] = session
             site.sessions += 1
             site.allowance?.sessions += 1
@@ -256,6 +283,7 @@ extension Planner {
     mutating func drain(_ site: Site) -> [Parcel] {
         let all = Array(site.picky) + site.plain.removeAll()
         site.picky = []
+        site.claimant = nil
         return all
     }
 
@@ -269,8 +297,9 @@ extension Planner {
     /// Gives back what waits for a blocked site.
     mutating func clear(_ site: Site, until: Timestamp) {
         let parcels = drain(site)
-        var names: Set<String> = Set(site.domainsWithMore)
-        site.domainsWithMore = []
+        // Domains of which nothing is in memory are postponed when they are named.
+        site.domainsWithMore.removeAll()
+        var names: Set<String> = []
         for parcel in parcels {
             for piece in parcel.pieces { names.insert(piece.work.domain) }
         }

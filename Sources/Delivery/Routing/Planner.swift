@@ -34,11 +34,19 @@ package struct Planner {
     var crowdedOut: Deque<Site> = []
     /// Sites with mail waiting that were faster than their rate, or share a receiver that has its sessions.
     var paced: [Site] = []
+    var trials = Trials()
     /// When that many domains are known, the quiet ones are forgotten.
     var forgetAbove = 10_000
     var forgetHostsAbove = 10_000
     var works = 0
     var octets = 0
+    /// Works in memory whose site is not known, or has yet to show that it takes mail.
+    var unproven = 0
+    /// Works that were asked for and have not come.
+    var promised = 0
+    /// Domains that are resolved for mail that was read back, and those of them that failed before.
+    var askedForOld = 0
+    var askedForFailing = 0
     var closing = false
     var actions: [PlannerAction] = []
     var settlements: [Settlement] = []
@@ -60,7 +68,14 @@ package struct Planner {
         var waiting: [Parcel] = []
         var blocked: Site.Block?
         var failures = 0
-        var fetching = false
+        /// Works that were asked for; 0 when no answer is awaited.
+        var promised = 0
+        /// The store has more than was read before the site was known.
+        var more = false
+        /// It was postponed before, as far as the store remembers.
+        var failing = false
+        /// What it counts as in `askedForOld`.
+        var asked: Trials.Kind?
     }
 
     /// What is to be done about all that happened since the last call, in order.
@@ -94,13 +109,17 @@ package struct Planner {
     /// Mail was accepted. Returns what there is no room for; the queue keeps it and names its domain when it is due.
     package mutating func arrived(_ works: [Work], at now: Timestamp) -> [Work] {
         self.now = now
+        return take(works, readBack: false)
+    }
+
+    private mutating func take(_ works: [Work], readBack: Bool) -> [Work] {
         var turnedAway: [Work] = []
         var touched: [Site] = []
         var index = 0
         while index < works.count {
             var end = index + 1
             while end < works.count, works[end].message === works[index].message { end += 1 }
-            place(works[index..<end], touched: &touched, turnedAway: &turnedAway)
+            place(works[index..<end], readBack: readBack, touched: &touched, turnedAway: &turnedAway)
             index = end
         }
         for site in touched { dispatch(site) }
@@ -109,17 +128,25 @@ package struct Planner {
 
     /// Due mail was read back from the store.
     package mutating func fetched(domain: String, works: [Work], more: Bool, at now: Timestamp) {
-        domains[domain]?.fetching = false
-        for work in arrived(works, at: now) { giveBack(work) }
-        guard more, let site = domains[domain]?.site, !site.domainsWithMore.contains(domain) else { return }
+        self.now = now
+        promised -= domains[domain]?.promised ?? 0
+        domains[domain]?.promised = 0
+        for work in take(works, readBack: true) { giveBack(work) }
+        if domains[domain]?.resolving != true { endAsking(domain) }
+        guard more else { return }
+        guard let site = domains[domain]?.site else {
+            domains[domain]?.more = true
+            return
+        }
         site.domainsWithMore.append(domain)
         refill(site)
     }
 
     /// These domains have due mail in the store: each is fetched, or postponed until its site may be sent to.
-    package mutating func due(domains names: [String], at now: Timestamp) {
+    package mutating func due(domains names: [String], failing: Set<String> = [], at now: Timestamp) {
         self.now = now
         for name in names {
+            note(name, failing: failing.contains(name))
             if let block = block(of: name) {
                 actions.append(.postpone(domain: name, until: block.until))
             } else if !closing {
@@ -147,6 +174,7 @@ package struct Planner {
             refill(session.site)
         }
         goOnWithPaced()
+        openTrials()
         forgetQuietPlaces()
         forgetQuietHosts()
     }
@@ -165,7 +193,9 @@ package struct Planner {
     // MARK: Places
 
     /// Puts works of one message where they wait, together where they go to the same site.
-    private mutating func place(_ works: ArraySlice<Work>, touched: inout [Site], turnedAway: inout [Work]) {
+    private mutating func place(
+        _ works: ArraySlice<Work>, readBack: Bool, touched: inout [Site], turnedAway: inout [Work]
+    ) {
         var parcels: [(site: Site, parcel: Parcel)] = []
         for work in works {
             guard hasRoom(for: work) else {
@@ -174,14 +204,16 @@ package struct Planner {
             }
             take(in: work)
             guard let site = site(of: work.domain) else {
-                domains[work.domain, default: DomainState()].waiting.append(Parcel(work))
+                domains[work.domain, default: DomainState()].waiting.append(Parcel(work, readBack: readBack))
+                unproven += 1
                 continue
             }
             site.works += 1
+            if !site.proven { unproven += 1 }
             if let known = parcels.first(where: { $0.site === site }) {
                 known.parcel.pieces.append(Parcel.Piece(work))
             } else {
-                parcels.append((site, Parcel(work)))
+                parcels.append((site, Parcel(work, readBack: readBack)))
             }
         }
         for (site, parcel) in parcels {
@@ -191,6 +223,7 @@ package struct Planner {
     }
 
     mutating func enqueue(_ parcel: Parcel, at site: Site) {
+        if !parcel.readBack { site.claimant = parcel.message.customer }
         if parcel.isPlain {
             site.plain.append(parcel, of: parcel.message.customer)
         } else {
@@ -200,10 +233,12 @@ package struct Planner {
 
     private func hasRoom(for work: Work) -> Bool {
         guard !closing, works < configuration.window, octets < configuration.windowOctets else { return false }
-        guard let state = domains[work.domain] else { return true }
+        let hasRoomToTry = unproven < max(1, configuration.window / 2)
+        guard let state = domains[work.domain] else { return hasRoomToTry }
         if let block = state.blocked, block.until > now { return false }
-        guard let site = state.site else { return true }
+        guard let site = state.site else { return hasRoomToTry }
         if let block = site.blocked, block.until > now { return false }
+        guard site.proven || hasRoomToTry else { return false }
         return site.works < max(1, configuration.window / 2)
             && site.plain.count(of: work.message.customer) < max(1, configuration.window / 4)
     }
@@ -218,11 +253,22 @@ package struct Planner {
         works -= 1
         octets -= work.inlineOctets
         site?.works -= 1
+        if site?.proven != true { unproven -= 1 }
+    }
+
+    /// Whether a site takes mail was found out.
+    mutating func found(_ site: Site, takesMail: Bool) {
+        site.failing = !takesMail
+        guard site.proven != takesMail else { return }
+        site.proven = takesMail
+        unproven += takesMail ? -site.works : site.works
     }
 
     /// Returns a work to the queue as it was handed out.
-    mutating func giveBack(_ work: Work) {
-        settlements.append(Settlement(key: work.key, ended: [], remaining: work))
+    ///
+    /// - Parameter noted: it says something that the queue has not been told.
+    mutating func giveBack(_ work: Work, noted: Bool = false) {
+        settlements.append(Settlement(key: work.key, ended: [], remaining: work, unchanged: !noted))
     }
 
     /// Empties memory of all that waits for a site or domain; the store has it.
@@ -230,22 +276,80 @@ package struct Planner {
         for parcel in parcels {
             for piece in parcel.pieces {
                 letGo(of: piece.work, at: site)
-                giveBack(piece.work)
+                giveBack(piece.work, noted: piece.noted)
             }
         }
     }
 
-    private mutating func fetch(_ domain: String) {
-        let held = domains[domain]?.site?.works ?? 0
-        let room = min(configuration.window - works, configuration.window / 2 - held, 500)
-        guard room > 0, octets < configuration.windowOctets, domains[domain]?.fetching != true else { return }
-        domains[domain, default: DomainState()].fetching = true
+    /// Works that are read of a domain whose site has yet to show that it takes mail: if it is dead, in vain.
+    private static let triedAtOnce = 5
+    /// Domains that are resolved at a time for mail that was read back: less than half of what the resolver does at
+    /// once, so that name servers that do not answer leave new mail's domains their turn.
+    private static let askedAtOnce = 100
+    /// A site with as much waiting needs no more read back.
+    private static let enoughWaiting = 100
+
+    mutating func fetch(_ domain: String) {
+        let site = domains[domain]?.site
+        let free = configuration.window - works - promised
+        let room: Int
+        if let site, site.proven {
+            guard site.waiting < Self.enoughWaiting else {
+                site.domainsWithMore.append(domain)
+                return
+            }
+            room = min(free, configuration.window / 2 - site.works, 500)
+        } else {
+            // A quarter of the window: the other half of what may be tried is for new mail.
+            let failing = site?.failing ?? domains[domain]?.failing ?? false
+            guard unproven + promised < max(1, configuration.window / (failing ? 8 : 4)),
+                (site?.works ?? domains[domain]?.waiting.count ?? 0) < Self.triedAtOnce,
+                site != nil || canAsk(failing: failing)
+            else {
+                return
+            }
+            room = min(free, Self.triedAtOnce)
+        }
+        guard room > 0, octets < configuration.windowOctets, (domains[domain]?.promised ?? 0) == 0 else { return }
+        if site == nil { beginAsking(domain) }
+        domains[domain, default: DomainState()].promised = room
+        promised += room
         actions.append(.fetch(domain: domain, limit: room))
+    }
+
+    private func canAsk(failing: Bool) -> Bool {
+        askedForOld < Self.askedAtOnce && (!failing || askedForFailing < Self.askedAtOnce / 2)
+    }
+
+    private mutating func beginAsking(_ domain: String) {
+        var state = domains[domain] ?? DomainState()
+        guard !state.resolving, state.asked == nil else { return }
+        state.asked = state.failing ? .failing : .old
+        askedForOld += 1
+        if state.failing { askedForFailing += 1 }
+        domains[domain] = state
+    }
+
+    mutating func endAsking(_ domain: String) {
+        guard let asked = domains[domain]?.asked else { return }
+        domains[domain]?.asked = nil
+        askedForOld -= 1
+        if asked == .failing { askedForFailing -= 1 }
+    }
+
+    /// What the store remembers of a domain counts until its site has shown that it takes mail.
+    private mutating func note(_ domain: String, failing: Bool) {
+        guard failing else { return }
+        if let site = domains[domain]?.site {
+            if !site.proven { site.failing = true }
+        } else {
+            domains[domain, default: DomainState()].failing = true
+        }
     }
 
     /// Reads back more for a site that is running dry.
     mutating func refill(_ site: Site) {
-        guard !closing, (site.blocked?.until ?? now) <= now, site.waiting < 100,
+        guard !closing, site.proven, (site.blocked?.until ?? now) <= now, site.waiting < Self.enoughWaiting,
             let domain = site.domainsWithMore.popFirst()
         else {
             return

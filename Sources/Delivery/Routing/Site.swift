@@ -31,11 +31,19 @@ final class Site {
     /// How often in a row it was found blocked; the index into the schedule.
     var failures = 0
     /// Domains of this site with more due works in the store.
-    var domainsWithMore: Deque<String> = []
+    var domainsWithMore = DomainLine()
     /// Works in memory for it.
     var works = 0
     /// It waits for its turn to open a session; see ``Planner/crowdedOut``.
     var isCrowdedOut = false
+    /// It took a session, and has not been without a host that does since.
+    var proven = false
+    /// It was without such a host when it was last tried, or the store remembers that a domain of it was.
+    var failing = false
+    /// The customer of the new mail that waits here, the latest; nil where all was read back from the store.
+    var claimant: String?
+    /// Where it stands in line for a session.
+    var lines: Set<Trials.Kind> = []
 
     init(key: SiteKey, hosts: [HostSet.Host], allowance: Allowance? = nil) {
         self.key = key
@@ -53,6 +61,16 @@ final class Site {
     var name: String { hosts.first?.name ?? key.hosts }
 
     var waiting: Int { plain.count + picky.count }
+
+    /// What a session to it would be opened for; nil where it is known to take mail.
+    var trial: Trials.Kind? {
+        if proven { return nil }
+        if claimant != nil { return .fresh }
+        return failing ? .failing : .old
+    }
+
+    /// A customer of which something waits.
+    var customerInFront: String { (plain.some(1).first ?? picky.first)?.message.customer ?? "" }
 
     /// How many sessions it may have now.
     func limit(_ configured: Int, at now: Timestamp) -> Int {
@@ -80,6 +98,8 @@ final class OpenSession {
     let plan: SessionPlan
     /// Messages it may carry.
     let limit: Int
+    /// Its site was not proven when it was opened; nil once that is decided.
+    var trial: Trials.Kind?
     var opened: Timestamp?
     var idleSince: Timestamp?
     /// Its neighbours among all that are idle; kept by ``IdleSessions``.
