@@ -76,6 +76,13 @@ let package = Package(
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             path: "Tests/RelayTesting", swiftSettings: settings),
+        .executableTarget(
+            name: "SpoolFiller",
+            dependencies: [
+                "Mail", "Queue", "Storage", nioCore, logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/SpoolFiller", swiftSettings: settings),
         .testTarget(name: "MailTests", dependencies: ["Mail", nioCore], swiftSettings: settings),
         .testTarget(
             name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL], exclude: ["Dialogues"],

@@ -9,12 +9,12 @@ from servers.process import Process, free_port, wait_until
 class Sink:
     """Takes everything and keeps nothing; `delivered` tells how much it took."""
 
-    def __init__(self, folder, port=None, connections=4000, options=()):
-        self.port = port or free_port()
+    def __init__(self, folder, port=None, connections=4000, options=(), address="127.0.0.1"):
+        self.port = port or free_port(address)
         self.process = Process(
             "sink", ["/usr/sbin/smtp-sink", "-u", "nobody", "-c", "-m", connections, *options,
-                     f"127.0.0.1:{self.port}", "4096"], folder)
-        self.process.wait_for_port(self.port)
+                     f"{address}:{self.port}", "4096"], folder)
+        self.process.wait_for_port(self.port, address)
         self._descriptor = os.open(self.process.output, os.O_RDONLY)
 
     def delivered(self):

@@ -31,14 +31,18 @@ remote-control:
 class Unbound:
     """Answers for one zone; below `broken.ZONE` every answer is SERVFAIL."""
 
-    def __init__(self, folder, zone, records, place=None):
+    def __init__(self, folder, zone, records, place=None, below=None, ttl=300):
         """Each of `records` is `name type data`, its name within the zone, `@` for the zone itself. `place` is its
-        address and port; a free port of 127.0.0.1 unless it is given."""
+        address and port; a free port of 127.0.0.1 unless it is given. `below` maps names within the zone to addresses:
+        whatever stands below such a name has that address, `ttl` seconds long."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.address, self.port = place or ("127.0.0.1", free_port(kind=socket.SOCK_DGRAM))
         data = "".join(f"  local-data: '{self.absolute(record, zone)}'\n" for record in records)
         data += f'  local-zone: "broken.{zone}." transparent\n'
+        for name, address in (below or {}).items():
+            data += f'  local-zone: "{name}.{zone}." redirect\n'
+            data += f'  local-data: "{name}.{zone}. {ttl} IN A {address}"\n'
         (folder / "unbound.conf").write_text(_configuration.format(
             address=self.address, port=self.port, folder=folder, zone=zone, data=data.rstrip(), dead=free_port()))
         self.process = Process("unbound", ["/usr/sbin/unbound", "-d", "-c", folder / "unbound.conf"], folder)
