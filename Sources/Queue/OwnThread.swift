@@ -42,8 +42,8 @@ package final class OwnThread: Sendable {
         }
     }
 
-    /// Runs what blocks (disks, joins) on a thread made for it, never on an event loop or the cooperative pool; in place
-    /// only when the system grants no further thread, since late is better than never.
+    /// Runs what blocks (disks, joins) on a thread made for it, never on an event loop or the cooperative pool; in
+    /// place only when the system grants no further thread, since late is better than never.
     package static func run<T: Sendable, E: Error>(
         _ body: @escaping @Sendable () throws(E) -> T
     ) async throws(E) -> T {
