@@ -19,6 +19,8 @@ struct Cycle {
         var key: WorkKey
         /// Where its row stands; nil when it has ended.
         var place: Place?
+        /// It was not claimed: its row is new, and may have been read and handed out since it was written.
+        var isNew = false
     }
 
     init(at now: Timestamp) {

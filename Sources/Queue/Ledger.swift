@@ -41,6 +41,12 @@ struct Ledger {
         if domain.paging || !domain.handedOut.isEmpty { domains[key.domain] = domain }
     }
 
+    /// A row was written that nobody had: it comes into reach. A page that was read meanwhile may have handed it out,
+    /// and then it stays so.
+    mutating func reach(_ name: String, _ place: Place) {
+        domains[name]?.reach(place)
+    }
+
     /// Where reading goes on. Ended by ``endPage(_:handedOut:reading:)``.
     mutating func beginPage(_ name: String) -> Reading {
         var domain = domains[name] ?? Domain()

@@ -162,7 +162,15 @@ extension MailQueue {
         /// Called after the rows were written. A move that the agenda is about to make may have been reckoned without
         /// them: see ``Inbox/reach(_:due:)``.
         func release(_ releases: [Cycle.Release], inbox: Inbox) {
-            ledger.withLock { ledger in for release in releases { ledger.release(release.key, to: release.place) } }
+            ledger.withLock { ledger in
+                for release in releases {
+                    if release.isNew, let place = release.place {
+                        ledger.reach(release.key.domain, place)
+                    } else {
+                        ledger.release(release.key, to: release.place)
+                    }
+                }
+            }
             for release in releases {
                 if let place = release.place { inbox.reach(release.key.domain, due: place.position.due) }
             }
