@@ -21,6 +21,13 @@ package struct MessageID: Hashable, Comparable, Sendable, CustomStringConvertibl
         Timestamp(milliseconds: Int64(value >> 21) + Self.epoch)
     }
 
+    /// The highest id that can have been drawn before that time.
+    package static func before(_ time: Timestamp) -> MessageID {
+        let elapsed = UInt64(clamping: time.milliseconds.subtractingReportingOverflow(epoch).partialValue)
+        guard elapsed > 0 else { return MessageID(value: 0) }
+        return MessageID(value: min(elapsed, 1 << 42) << 21 - 1)
+    }
+
     // Crockford's base 32 without I, L, O, U: reads well aloud and survives a double click.
     private static let alphabet: [UInt8] = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
 

@@ -1,0 +1,116 @@
+import NIOCore
+
+/// What people and machines read of a notice.
+extension Notice {
+    // MARK: for people
+
+    func writeExplanation(_ enclosure: Enclosure, to buffer: inout ByteBuffer) {
+        buffer.writeStaticString("Content-Description: Notification\r\nContent-Type: text/plain; charset=utf-8\r\n")
+        buffer.writeString("Content-Language: \(texts.language)\r\n")
+        buffer.writeStaticString("Content-Transfer-Encoding: quoted-printable\r\n\r\n")
+        var text = filled(passage.opening) + "\n"
+        for report in reports { text += "\n" + explanation(of: report) }
+        let follows = if case .message = enclosure { texts.messageFollows } else { texts.headersFollow }
+        text += "\n" + filled(follows) + "\n"
+        buffer.writeQuotedPrintable(text.utf8)
+    }
+
+    private func explanation(of report: RecipientReport) -> String {
+        var lines = ["<\(PlainText.line(report.recipient.description))>"]
+        if let original = original(of: report)?.text, original != report.recipient.description {
+            lines[0] += " (\(PlainText.line(original)))"
+        }
+        let remote = report.refusal?.host.map { PlainText.line($0) }
+        if report.kind == .relayed {
+            lines.append(filled(texts.relayed, remote: remote))
+            return lines.joined(separator: "\n    ") + "\n"
+        }
+        switch report.refusal?.answer {
+        case .reply(let reply):
+            lines.append(filled(texts.said, remote: remote))
+            lines.append("    " + PlainText.line(reply.description))
+        case .trouble(_, let trouble):
+            lines.append(filled(texts.trouble, remote: remote))
+            lines.append(
+                "    " + PlainText.line([report.refusal?.host, trouble].compactMap(\.self).joined(separator: ": ")))
+        case nil:
+            lines.append(report.kind == .failed ? PlainText.line(report.reason) : filled(texts.noAnswer))
+        }
+        if let refusal = report.refusal, let advice = texts.advice[refusal.cause] {
+            lines += filled(advice, remote: remote).split(separator: "\n").map(String.init)
+        }
+        return lines.joined(separator: "\n    ") + "\n"
+    }
+
+    // MARK: for machines
+
+    /// The fields of RFC 3464 section 2.2 for the message and section 2.3 for each recipient.
+    func writeFields(to buffer: inout ByteBuffer) {
+        buffer.writeString("Reporting-MTA: dns; \(hostname)\r\n")
+        if let envelopeID = about.request?.envelopeID, let text = Xtext.decode(envelopeID.utf8) {
+            field("Original-Envelope-Id", text, &buffer)
+        }
+        buffer.writeStaticString("Arrival-Date: ")
+        buffer.writeDateTime(about.arrived)
+        buffer.writeStaticString("\r\n")
+        for report in reports {
+            buffer.writeStaticString("\r\n")
+            writeFields(of: report, to: &buffer)
+        }
+    }
+
+    private func writeFields(of report: RecipientReport, to buffer: inout ByteBuffer) {
+        if let original = original(of: report) {
+            field("Original-Recipient", "\(original.type);\(original.text)", &buffer)
+        }
+        let address = report.recipient.description
+        // RFC 6533 section 3: what is not US-ASCII is of another type.
+        let type = address.utf8.allSatisfy { $0 < 128 } ? "rfc822" : "utf-8"
+        field("Final-Recipient", "\(type); \(address)", &buffer)
+        field("Action", action(of: report.kind), &buffer)
+        field("Status", report.status.description, &buffer)
+        if let host = report.refusal?.host {
+            let literal = IPAddress(host).map { $0.isIPv4 ? "[\($0)]" : "[IPv6:\($0)]" }
+            field("Remote-MTA", "dns; \(literal ?? host)", &buffer)
+        }
+        switch report.refusal?.answer {
+        case .reply(let reply): field("Diagnostic-Code", "smtp; \(reply)", &buffer)
+        case .trouble(_, let text): field("Diagnostic-Code", "X-Figaro; \(text)", &buffer)
+        case nil: if report.kind != .relayed { field("Diagnostic-Code", "X-Figaro; \(report.reason)", &buffer) }
+        }
+        if let refusal = report.refusal {
+            buffer.writeStaticString("Last-Attempt-Date: ")
+            buffer.writeDateTime(refusal.at)
+            buffer.writeStaticString("\r\n")
+        }
+        field("Final-Log-ID", about.id.description, &buffer)
+        if report.kind == .delayed {
+            buffer.writeStaticString("Will-Retry-Until: ")
+            buffer.writeDateTime(about.expires)
+            buffer.writeStaticString("\r\n")
+        }
+    }
+
+    private func action(of kind: RecipientReport.Kind) -> String {
+        switch kind {
+        case .relayed: "relayed"
+        case .failed, .expired: "failed"
+        case .delayed: "delayed"
+        }
+    }
+
+    private func field(_ name: String, _ value: String, _ buffer: inout ByteBuffer) {
+        buffer.writeString("\(name): ")
+        buffer.writeFolded(PlainText.ascii(value), column: name.utf8.count + 2)
+        buffer.writeStaticString("\r\n")
+    }
+
+    /// ORCPT, decoded.
+    private func original(of report: RecipientReport) -> (type: String, text: String)? {
+        guard let written = about.request?[report.recipient]?.original,
+            let semicolon = written.firstIndex(of: ";"),
+            let text = Xtext.decode(written[written.index(after: semicolon)...].utf8)
+        else { return nil }
+        return (String(written[..<semicolon]), text)
+    }
+}
