@@ -67,7 +67,10 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            resources: [.embedInCode("Resources/replies.yaml"), .embedInCode("Resources/sites.yaml")],
+            resources: [
+                .embedInCode("Resources/replies.yaml"), .embedInCode("Resources/sites.yaml"),
+                .embedInCode("Resources/notice-en.yaml"), .embedInCode("Resources/notice-de.yaml"),
+            ],
             swiftSettings: settings),
         .target(
             name: "RelayTesting",
@@ -88,7 +91,7 @@ let package = Package(
             name: "SMTPTests", dependencies: ["SMTP", "Mail", nioCore, nioEmbedded, nioSSL], exclude: ["Dialogues"],
             swiftSettings: settings),
         .testTarget(
-            name: "QueueTests", dependencies: ["Queue", "RelayTesting", "Mail", nioCore, logging],
+            name: "QueueTests", dependencies: ["Queue", "RelayTesting", "Mail", nioCore, nioPosix, logging],
             swiftSettings: settings),
         .testTarget(
             name: "StorageTests",

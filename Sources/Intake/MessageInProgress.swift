@@ -168,7 +168,8 @@ final class MessageInProgress: MessageSink {
         let message = QueuedMessage(
             id: id, customer: customer, sender: envelope.sender, eightBit: eightBit,
             utf8: envelope.smtpUTF8 && header.eightBit, size: size, arrived: arrived,
-            expires: arrived + services.configuration.maxAge, content: content)
+            expires: arrived + services.configuration.maxAge,
+            request: envelope.request.isEmpty ? nil : envelope.request, content: content)
         let trace = TraceEvent.Acceptance(
             message: id, at: arrived, customer: customer, client: client, helo: facts.hello, tls: facts.tls,
             sender: envelope.sender, recipients: envelope.recipients, size: size)

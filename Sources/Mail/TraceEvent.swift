@@ -3,6 +3,7 @@ package enum TraceEvent: Sendable, Hashable {
     case accepted(Acceptance)
     case attempted(Attempt)
     case ended(End)
+    case notified(Notification)
 
     /// The message was committed and answered with 250.
     package struct Acceptance: Sendable, Hashable {
@@ -103,11 +104,40 @@ package enum TraceEvent: Sendable, Hashable {
         }
     }
 
+    /// A sender was told of recipients, or is not told, with the reason. Recorded with the message that it is about
+    /// and with the notice.
+    package struct Notification: Sendable, Hashable {
+        package var message: MessageID
+        package var at: Timestamp
+        package var about: MessageID
+        /// nil: nobody is told.
+        package var notice: MessageID?
+        package var kind: NoticeKind
+        package var to: Address?
+        package var recipients: [Address]
+        package var why: String
+
+        package init(
+            message: MessageID, at: Timestamp, about: MessageID, notice: MessageID?, kind: NoticeKind, to: Address?,
+            recipients: [Address], why: String
+        ) {
+            self.message = message
+            self.at = at
+            self.about = about
+            self.notice = notice
+            self.kind = kind
+            self.to = to
+            self.recipients = recipients
+            self.why = why
+        }
+    }
+
     package var message: MessageID {
         switch self {
         case .accepted(let event): event.message
         case .attempted(let event): event.message
         case .ended(let event): event.message
+        case .notified(let event): event.message
         }
     }
 }

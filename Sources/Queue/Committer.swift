@@ -66,7 +66,16 @@ final class Committer {
         let now = time.now()
         cycle.batch.at = now
         cycle.take(agenda: taken)
-        for pending in taken.accepted { add(pending, to: &cycle, now: now) }
+        for pending in taken.accepted {
+            cycle.pending.append(pending)
+            add(pending.accepted, to: &cycle, now: now)
+        }
+        for telling in taken.tellings {
+            cycle.tellings.append(telling)
+            for notice in telling.notices { add(notice, to: &cycle, now: now) }
+            cycle.batch.told += telling.told
+            if let delays = telling.delays { cycle.batch.delays = delays }
+        }
         for settlement in taken.settlements where !fresh.settle(settlement, into: &cycle) {
             cycle.take(settled: settlement)
         }
@@ -77,10 +86,8 @@ final class Committer {
         setBounds(&cycle)
     }
 
-    private func add(_ pending: Inbox.Pending, to cycle: inout Cycle, now: Timestamp) {
-        let accepted = pending.accepted
+    private func add(_ accepted: Accepted, to cycle: inout Cycle, now: Timestamp) {
         let works = Work.byDomain(accepted, due: accepted.message.arrived)
-        cycle.pending.append(pending)
         cycle.batch.accepted.append(StoredMessage(message: accepted.message, recipients: accepted.recipients))
         cycle.arrivals.append(contentsOf: works)
         fresh.add(accepted.message, works: works, now: now)
@@ -116,6 +123,7 @@ final class Committer {
         if !cycle.pending.isEmpty { trace.record(cycle.pending.map { .accepted($0.accepted.trace) }) }
         if !cycle.arrivals.isEmpty { giveBack(shared.dispatcher?.arrived(cycle.arrivals) ?? cycle.arrivals) }
         settled(cycle, result)
+        told(cycle, result)
         let files = cycle.files + result.files
         if !files.isEmpty { contents.remove(files) }
         for key in cycle.incomplete + result.incomplete {
@@ -123,6 +131,20 @@ final class Committer {
                 "settlement left recipients out, they are kept",
                 metadata: ["message": "\(key.message)", "domain": "\(key.domain)"])
         }
+    }
+
+    /// Tells the thread that makes notices that its own are written, or that there is something to be told.
+    private func told(_ cycle: Cycle, _ result: StoreResult) {
+        for telling in cycle.tellings {
+            trace.record(telling.events)
+            telling.then()
+        }
+        let isUntold =
+            !cycle.batch.untold.isEmpty
+            || cycle.batch.settled.contains { settlement in
+                settlement.ended.contains { $0.how != .delivered || $0.isRelayed }
+            }
+        if isUntold || !result.expired.isEmpty { shared.untold.ring() }
     }
 
     /// Files what Delivery has no room for, so that it is handed out again when asked for.
@@ -158,8 +180,12 @@ final class Committer {
         inbox.setBroken(failure.kind == .diskFull ? .diskShort : .broken)
         log.critical("store failed, nothing is accepted until it has recovered", metadata: ["error": "\(failure)"])
         var cycle = cycle
-        shared.release(cycle.arrivals.map { Cycle.Release(key: $0.key, place: nil) }, inbox: inbox)
-        for pending in cycle.withdrawAccepted() { refuse(pending, failure) }
+        let arrivals = cycle.arrivals
+        let refused = cycle.withdrawAccepted()
+        let kept = Set(cycle.arrivals.map(\.key))
+        shared.release(
+            arrivals.filter { !kept.contains($0.key) }.map { Cycle.Release(key: $0.key, place: nil) }, inbox: inbox)
+        for pending in refused { refuse(pending, failure) }
         let waiting = inbox.takeRefused()
         for pending in waiting { refuse(pending, failure) }
         contents.remove(waiting.compactMap(\.accepted.message.fileName))

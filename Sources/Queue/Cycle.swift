@@ -4,6 +4,8 @@ import Mail
 struct Cycle {
     var batch: StoreBatch
     var pending: [Inbox.Pending] = []
+    /// What senders are told in it.
+    var tellings: [Telling] = []
     /// Works of the accepted messages, in order of arrival.
     var arrivals: [Work] = []
     var releases: [Release] = []
@@ -27,14 +29,15 @@ struct Cycle {
         batch = StoreBatch(at: now)
     }
 
-    /// Takes the refused messages out; the rest is to be written after recovery.
+    /// Takes the refused messages out; the rest is to be written after recovery. Notices stay: what they tell may be
+    /// gone from the store already, so each is undone and written again together with it.
     mutating func withdrawAccepted() -> [Inbox.Pending] {
-        let ids = Set(batch.accepted.map(\.message.id))
-        batch.undone.append(contentsOf: ids)
-        files.append(contentsOf: batch.accepted.compactMap(\.message.fileName))
-        batch.accepted.removeAll()
+        let ids = Set(pending.map(\.accepted.message.id))
+        batch.undone.append(contentsOf: batch.accepted.map(\.message.id))
+        files.append(contentsOf: pending.compactMap(\.accepted.message.fileName))
+        batch.accepted.removeAll { ids.contains($0.message.id) }
         batch.filed.removeAll { ids.contains($0.key.message) }
-        arrivals.removeAll()
+        arrivals.removeAll { ids.contains($0.message.id) }
         defer { pending.removeAll() }
         return pending
     }

@@ -14,7 +14,7 @@ struct FreshMessages {
     private struct Entry {
         let message: QueuedMessage
         var works: [Held]
-        var hasFailed = false
+        var hasUntold = false
     }
 
     private struct Held {
@@ -78,10 +78,10 @@ struct FreshMessages {
         guard let at = entries.values[index].works.firstIndex(where: { $0.work.domain == settlement.key.domain })
         else { return true }
         let work = entries.values[index].works[at].work
-        let failures = settlement.failures(among: work.recipients)
-        if !failures.isEmpty {
-            cycle.batch.failed.append(contentsOf: failures)
-            entries.values[index].hasFailed = true
+        let untold = settlement.untold(among: work.recipients)
+        if !untold.isEmpty {
+            cycle.batch.untold.append(contentsOf: untold)
+            entries.values[index].hasUntold = true
         }
         let left = Leftover(of: work.recipients, progress: work.progress, after: settlement, now: cycle.batch.at)
         if let left {
@@ -107,7 +107,7 @@ struct FreshMessages {
         }
         entries.remove(at: index)
         marked.remove(id)
-        if entry.hasFailed { return }
+        if entry.hasUntold { return }
         cycle.batch.removed.append(id)
         if let name = entry.message.fileName { cycle.files.append(name) }
     }

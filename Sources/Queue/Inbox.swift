@@ -29,6 +29,7 @@ final class Inbox: Sendable {
         /// What the moves were reckoned without.
         var forward: [String: Timestamp] = [:]
         var expired: [WorkKey: Timestamp] = [:]
+        var tellings: [Telling] = []
         /// Nothing comes after it.
         var last = false
     }
@@ -49,6 +50,7 @@ final class Inbox: Sendable {
         /// What the moves were reckoned without.
         var forward: [String: Timestamp] = [:]
         var expired: [WorkKey: Timestamp] = [:]
+        var tellings: [Telling] = []
         /// When what waits must be written even if no message comes.
         var flush = NIODeadline.distantFuture
         var closing = false
@@ -108,6 +110,15 @@ final class Inbox: Sendable {
     func expire(_ keys: [WorkKey], at: Timestamp) {
         guard !keys.isEmpty else { return }
         move { state in for key in keys { state.expired[key] = at } }
+    }
+
+    /// Written with the next transaction, at once.
+    func add(_ telling: Telling) {
+        state.withLock { state in
+            state.tellings.append(telling)
+            _ = state.flushed(by: .now())
+        }
+        bell.ring()
     }
 
     /// A row was written whose domain may have a move waiting that was reckoned without it.
@@ -171,6 +182,7 @@ final class Inbox: Sendable {
         swap(&taken.moves, &state.moves)
         swap(&taken.forward, &state.forward)
         swap(&taken.expired, &state.expired)
+        swap(&taken.tellings, &state.tellings)
         state.flush = state.settlements.isEmpty ? .distantFuture : .now()
         taken.last = state.closing && state.accepted.isEmpty && state.settlements.isEmpty
         publish(state)

@@ -37,11 +37,22 @@ package struct Leftover: Sendable {
 }
 
 extension Settlement {
-    /// The ends that the sender must be told of, of recipients that are on record.
-    package func failures(among recipients: [Address]) -> [FailedRecipient] {
-        guard ended.contains(where: { $0.how != .delivered }) else { return [] }
-        return ended.filter { $0.how != .delivered && recipients.contains($0.recipient) }
-            .map { FailedRecipient(message: key.message, ended: $0) }
+    /// What the sender is to be told of recipients that are on record.
+    package func untold(among recipients: [Address]) -> [UntoldRecipient] {
+        guard ended.contains(where: { $0.how != .delivered || $0.isRelayed }) else { return [] }
+        let recipients = Set(recipients)
+        return ended.filter { recipients.contains($0.recipient) }.compactMap { ended in
+            ended.report.map { UntoldRecipient(message: key.message, report: $0) }
+        }
+    }
+}
+
+extension Progress {
+    /// What a sender is told of a recipient that still waits.
+    package func delay(of recipient: Address, at now: Timestamp) -> RecipientReport {
+        RecipientReport(
+            recipient: recipient, kind: .delayed, reason: lastRefusal ?? "no attempt was answered",
+            refusal: firstRefusal, at: now)
     }
 }
 
@@ -50,6 +61,8 @@ extension Expiration {
     package func ends(of recipients: [Address], progress: Progress) -> [Settlement.Ended] {
         let last = progress.lastRefusal.map { "; last refusal: \($0)" } ?? "; no attempt was answered"
         let reason = "not delivered before its deadline, \(progress.rounds) rounds\(last)"
-        return recipients.map { Settlement.Ended(recipient: $0, how: .expired, reason: reason, at: at) }
+        return recipients.map {
+            Settlement.Ended(recipient: $0, how: .expired, reason: reason, at: at, quoted: progress.firstRefusal)
+        }
     }
 }

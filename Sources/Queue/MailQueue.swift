@@ -12,6 +12,7 @@ import Synchronization
 package final class MailQueue: Sendable {
     private let parts: Parts
     private let requests = Requests()
+    private let notifier = Mutex<Notifier?>(nil)
     private let threads = Mutex(Threads())
 
     package init(
@@ -49,6 +50,7 @@ package final class MailQueue: Sendable {
 
     private struct Threads {
         var highest: MessageID?
+        var delayed = MessageID(value: 0)
         var running: [OwnThread] = []
     }
 
@@ -73,13 +75,25 @@ package final class MailQueue: Sendable {
         }
         threads.withLock { threads in
             threads.highest = state.ceiling
+            threads.delayed = state.delayed
             threads.running = [reading, committing]
         }
+    }
+
+    /// Tells senders from now on, also what was not told before; called after ``start()``. Without it nobody is told,
+    /// and what is to be told is kept.
+    package func startNotices(_ settings: NoticeSettings) throws {
+        let delayed = threads.withLock { $0.delayed }
+        let notifier = Notifier(parts, settings, delayed: delayed)
+        let thread = try OwnThread(name: "figaro-notice") { notifier.run() }
+        self.notifier.withLock { $0 = notifier }
+        threads.withLock { $0.running.insert(thread, at: 0) }
     }
 
     /// Refuses new mail, writes what waits, and ends the threads. Blocks until it is done. What is settled after it is
     /// lost, so Delivery stops first.
     package func stop() {
+        notifier.withLock { $0 }?.close()
         parts.inbox.close()
         requests.close()
         let running = threads.withLock { threads in
@@ -150,6 +164,8 @@ extension MailQueue {
     final class Shared: Sendable {
         private let ledger = Mutex(Ledger())
         private let receiver = Mutex<(any Dispatcher)?>(nil)
+        /// Rung when there is something to be told.
+        let untold = Bell()
 
         var dispatcher: (any Dispatcher)? { receiver.withLock { $0 } }
 

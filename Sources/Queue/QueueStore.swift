@@ -2,12 +2,14 @@ package import Mail
 
 /// What the queue needs of a database: some ten operations over sets, each synchronous and blocking.
 ///
-/// ``recover()`` and ``write(_:)`` are called by the commit thread, the views (``entries(_:)``, ``entry(_:)``,
-/// ``counts()``) by whoever asks, all else by the reader thread (before it runs, by whoever starts the queue). The
-/// three groups do not wait for one another longer than a short critical section. Errors are ``StoreFailure``.
+/// ``recover()`` and ``write(_:)`` are called by the commit thread; the views (``entries(_:)``, ``entry(_:)``,
+/// ``counts()``) and what notices are made of (``untold(after:limit:)``, ``untoldMessage(_:)``,
+/// ``waiting(after:through:limit:)``) by whoever asks; all else by the reader thread (before it runs, by whoever starts
+/// the queue). The three groups do not wait for one another longer than a short critical section. Errors are
+/// ``StoreFailure``.
 ///
 /// A message is *fresh* while it has a row of its own and nothing else. *Filing* gives it a ``WaitingRow`` for each
-/// recipient domain that has not ended. A message with neither waiting rows nor failed recipients is removed.
+/// recipient domain that has not ended. A message with neither waiting rows nor untold recipients is removed.
 package protocol QueueStore: AnyObject, Sendable {
     /// Makes the store usable and tells where it stands; called once, first.
     func open() throws -> StoreState
@@ -53,6 +55,16 @@ package protocol QueueStore: AnyObject, Sendable {
     /// Which of these messages have a row.
     func existing(_ ids: [MessageID]) throws -> Set<MessageID>
 
+    /// Messages of which something is to be told, in order of time and id, after `cursor` (nil: from the start). A
+    /// message stands there once for each point of time.
+    func untold(after cursor: UntoldCursor?, limit: Int) throws -> [UntoldCursor]
+
+    /// What is to be told of a message; nil when there is nothing, or it cannot be read.
+    func untoldMessage(_ id: MessageID) throws -> UntoldMessage?
+
+    /// Messages with waiting rows, with ids above `id` and up to `through`, in order.
+    func waiting(after id: MessageID, through: MessageID, limit: Int) throws -> [MessageID]
+
     /// A page of messages for a person, in order of id.
     func entries(_ filter: QueueFilter) throws -> QueuePage
 
@@ -77,10 +89,13 @@ package struct StoreState: Sendable {
     package var floor: MessageID
     /// No id above it was ever committed.
     package var ceiling: MessageID
+    /// Up to it senders were told of delays; only read, ``StoreBatch/delays`` moves it.
+    package var delayed: MessageID
 
-    package init(floor: MessageID, ceiling: MessageID) {
+    package init(floor: MessageID, ceiling: MessageID, delayed: MessageID = MessageID(value: 0)) {
         self.floor = floor
         self.ceiling = ceiling
+        self.delayed = delayed
     }
 }
 
@@ -130,14 +145,81 @@ package struct WaitingRow: Sendable {
     }
 }
 
-/// A recipient that failed or expired and whose sender is still to be told.
-package struct FailedRecipient: Sendable, Hashable {
+/// A recipient of which the sender is still to be told.
+package struct UntoldRecipient: Sendable, Hashable {
     package var message: MessageID
-    package var ended: Settlement.Ended
+    package var report: RecipientReport
 
-    package init(message: MessageID, ended: Settlement.Ended) {
+    package init(message: MessageID, report: RecipientReport) {
         self.message = message
-        self.ended = ended
+        self.report = report
+    }
+}
+
+/// A message of which something is to be told, and since when.
+package struct UntoldCursor: Sendable, Hashable {
+    package var at: Timestamp
+    package var message: MessageID
+    /// None of its recipients is waited for any more.
+    package var hasEnded: Bool
+
+    package init(at: Timestamp, message: MessageID, hasEnded: Bool) {
+        self.at = at
+        self.message = message
+        self.hasEnded = hasEnded
+    }
+}
+
+/// All that a notice is made of.
+package struct UntoldMessage: Sendable {
+    /// With inline content.
+    package var message: QueuedMessage
+    /// As they were accepted.
+    package var recipients: [Address]
+    package var reports: [RecipientReport]
+    /// Recipients that have not ended.
+    package var waiting: Set<Address>
+
+    package init(
+        message: QueuedMessage, recipients: [Address], reports: [RecipientReport], waiting: Set<Address>
+    ) {
+        self.message = message
+        self.recipients = recipients
+        self.reports = reports
+        self.waiting = waiting
+    }
+}
+
+/// What has been told, or is not to be told: it need not be kept any longer.
+package struct Told: Sendable, Hashable {
+    package var message: MessageID
+    package var reports: [Report]
+
+    package struct Report: Sendable, Hashable {
+        package var recipient: Address
+        package var kind: RecipientReport.Kind
+
+        package init(recipient: Address, kind: RecipientReport.Kind) {
+            self.recipient = recipient
+            self.kind = kind
+        }
+    }
+
+    package init(message: MessageID, reports: [RecipientReport]) {
+        self.message = message
+        self.reports = reports.map { Report(recipient: $0.recipient, kind: $0.kind) }
+    }
+}
+
+/// Messages that have waited so long that their senders are told, once.
+package struct Delays: Sendable, Hashable {
+    package var messages: [MessageID]
+    /// No message up to it is looked at again.
+    package var through: MessageID
+
+    package init(messages: [MessageID], through: MessageID) {
+        self.messages = messages
+        self.through = through
     }
 }
 

@@ -48,13 +48,13 @@ package struct QueuePage: Sendable {
 package struct QueueEntry: Sendable {
     package var message: QueuedMessage
     package var works: [Part]
-    /// Recipients that failed or expired, whose sender is still to be told.
-    package var failed: [Settlement.Ended]
+    /// What the sender is still to be told.
+    package var untold: [RecipientReport]
 
-    package init(message: QueuedMessage, works: [Part], failed: [Settlement.Ended]) {
+    package init(message: QueuedMessage, works: [Part], untold: [RecipientReport]) {
         self.message = message
         self.works = works
-        self.failed = failed
+        self.untold = untold
     }
 
     /// What waits for one recipient domain.
@@ -83,20 +83,20 @@ package struct QueueEntry: Sendable {
 }
 
 package struct QueueCounts: Sendable, Hashable {
-    /// Messages in the store, ended ones with failed recipients included.
+    /// Messages in the store, ended ones whose sender is still to be told included.
     package var messages: Int
     /// Works that were filed: (message, recipient domain).
     package var works: Int
     /// Recipient domains with filed works.
     package var domains: Int
-    /// Failed and expired recipients whose sender is still to be told.
-    package var failed: Int
+    /// Recipients whose sender is still to be told.
+    package var untold: Int
 
-    package init(messages: Int, works: Int, domains: Int, failed: Int) {
+    package init(messages: Int, works: Int, domains: Int, untold: Int) {
         self.messages = messages
         self.works = works
         self.domains = domains
-        self.failed = failed
+        self.untold = untold
     }
 }
 

@@ -16,11 +16,13 @@ package final class QueuedMessage: Sendable {
     package let arrived: Timestamp
     /// When what is still undelivered fails.
     package let expires: Timestamp
+    /// What the sender asked of notices; nil when nothing.
+    package let request: NoticeRequest?
     package let content: Content
 
     package init(
         id: MessageID, customer: String, sender: ReversePath, eightBit: Bool, utf8: Bool, size: Int,
-        arrived: Timestamp, expires: Timestamp, content: Content
+        arrived: Timestamp, expires: Timestamp, request: NoticeRequest? = nil, content: Content
     ) {
         self.id = id
         self.customer = customer
@@ -30,6 +32,7 @@ package final class QueuedMessage: Sendable {
         self.size = size
         self.arrived = arrived
         self.expires = expires
+        self.request = request
         self.content = content
     }
 }

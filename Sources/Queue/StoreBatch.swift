@@ -9,11 +9,14 @@ package struct StoreBatch: Sendable {
     package var agenda: [AgendaMove] = []
     package var accepted: [StoredMessage] = []
     package var filed: [WaitingRow] = []
-    package var failed: [FailedRecipient] = []
+    /// Of fresh messages.
+    package var untold: [UntoldRecipient] = []
     /// Of filed works.
     package var settled: [Settlement] = []
     package var expired: [Expiration] = []
-    /// Fresh messages that ended without a failed recipient.
+    package var delays: Delays?
+    package var told: [Told] = []
+    /// Fresh messages that ended with nothing to be told.
     package var removed: [MessageID] = []
     package var state: StoreState?
 
@@ -22,8 +25,8 @@ package struct StoreBatch: Sendable {
     }
 
     package var isEmpty: Bool {
-        undone.isEmpty && agenda.isEmpty && accepted.isEmpty && filed.isEmpty && failed.isEmpty && settled.isEmpty
-            && expired.isEmpty && removed.isEmpty && state == nil
+        undone.isEmpty && agenda.isEmpty && accepted.isEmpty && filed.isEmpty && untold.isEmpty && settled.isEmpty
+            && expired.isEmpty && delays == nil && told.isEmpty && removed.isEmpty && state == nil
     }
 }
 

@@ -42,14 +42,14 @@ package struct Progress: Sendable, Hashable {
     /// Name of the route and index of the step that this work is at.
     package var route: String
     package var step: Int
-    /// The first informative refusal, in one line; it is what a bounce will quote.
-    package var firstRefusal: String?
+    /// The first refusal of those that tell most; it is what a notice quotes.
+    package var firstRefusal: Refusal?
     /// The latest refusal, in one line.
     package var lastRefusal: String?
 
     package init(
         rounds: Int = 0, due: Timestamp, tried: [String] = [], pinned: String? = nil, route: String = "default",
-        step: Int = 0, firstRefusal: String? = nil, lastRefusal: String? = nil
+        step: Int = 0, firstRefusal: Refusal? = nil, lastRefusal: String? = nil
     ) {
         self.rounds = rounds
         self.due = due
@@ -85,18 +85,40 @@ package struct Settlement: Sendable {
         self.unchanged = unchanged
     }
 
-    /// A recipient's end. Failed and expired ones are kept, with their reason, until the sender has been told.
+    /// A recipient's end. Those that the sender is to be told of are kept, with their reason, until that is done.
     package struct Ended: Sendable, Hashable {
         package var recipient: Address
         package var how: RecipientEnd
         package var reason: String
         package var at: Timestamp
+        /// What the sender is to read; nil where nothing can be quoted.
+        package var quoted: Refusal?
+        /// Delivered to a host that will not tell of it, though the sender asked to be told.
+        package var isRelayed: Bool
 
-        package init(recipient: Address, how: RecipientEnd, reason: String, at: Timestamp) {
+        package init(
+            recipient: Address, how: RecipientEnd, reason: String, at: Timestamp, quoted: Refusal? = nil,
+            isRelayed: Bool = false
+        ) {
             self.recipient = recipient
             self.how = how
             self.reason = reason
             self.at = at
+            self.quoted = quoted
+            self.isRelayed = isRelayed
+        }
+
+        /// What the sender is to be told of; nil for a plain delivery.
+        package var report: RecipientReport? {
+            let kind: RecipientReport.Kind
+            switch how {
+            case .delivered:
+                guard isRelayed else { return nil }
+                kind = .relayed
+            case .failed: kind = .failed
+            case .expired: kind = .expired
+            }
+            return RecipientReport(recipient: recipient, kind: kind, reason: reason, refusal: quoted, at: at)
         }
     }
 }

@@ -24,9 +24,11 @@ struct BatchWriter {
         for move in batch.agenda { try writer.move(move) }
         try writer.insert(batch.accepted)
         for row in batch.filed { try writer.file(row) }
-        for failed in batch.failed { try writer.fail(failed) }
+        for untold in batch.untold { try writer.report(untold.report, of: untold.message) }
         for settlement in batch.settled { try writer.settle(settlement) }
         for expiration in batch.expired { try writer.expire(expiration) }
+        if let delays = batch.delays { try writer.tell(of: delays) }
+        for told in batch.told { try writer.tell(told) }
         for id in batch.removed { try access.statement(SQL.deleteMessage).bind(1, id).run() }
         for (domain, due) in writer.forward {
             try access.statement(SQL.agendaForward).bind(1, domain).bind(2, due).run()
@@ -38,7 +40,7 @@ struct BatchWriter {
     }
 
     private func undo(_ id: MessageID) throws {
-        for sql in [SQL.deleteAllWaiting, SQL.deleteAllFailed, SQL.deleteMessage] {
+        for sql in [SQL.deleteAllWaiting, SQL.deleteAllUntold, SQL.deleteMessage] {
             try access.statement(sql).bind(1, id).run()
         }
     }
@@ -95,11 +97,14 @@ struct BatchWriter {
         forward[domain] = min(forward[domain] ?? due, due)
     }
 
-    private func fail(_ failed: FailedRecipient) throws {
-        let ended = failed.ended
-        try access.statement(SQL.fail).bind(1, failed.message).bind(2, ended.recipient.domain)
-            .bind(3, ended.recipient.localPart).bind(4, Int64(ended.how.rawValue)).bind(5, ended.reason)
-            .bind(6, ended.at).run()
+    private mutating func report(_ report: RecipientReport, of message: MessageID) throws {
+        let insert = try access.statement(SQL.report)
+        insert.bind(1, message).bind(2, report.recipient.domain).bind(3, report.recipient.localPart)
+            .bind(4, Int64(report.kind.rawValue)).bind(5, report.reason).bind(6, report.at)
+        guard let refusal = report.refusal else { return try insert.bindNull(7).run() }
+        packer.clear()
+        packer.refusal(refusal)
+        try insert.bind(7, packer.bytes).run()
     }
 
     /// What a filed work's row holds; nil when the work has ended, or its row cannot be read.
@@ -119,7 +124,7 @@ struct BatchWriter {
     private mutating func settle(_ settlement: Settlement) throws {
         let key = settlement.key
         guard let (recipients, progress) = try row(key) else { return }
-        for failed in settlement.failures(among: recipients) { try fail(failed) }
+        for untold in settlement.untold(among: recipients) { try report(untold.report, of: key.message) }
         guard let left = Leftover(of: recipients, progress: progress, after: settlement, now: now) else {
             return try end(key)
         }
@@ -135,7 +140,9 @@ struct BatchWriter {
         let key = expiration.key
         guard let (recipients, progress) = try row(key) else { return }
         let ended = expiration.ends(of: recipients, progress: progress)
-        for ended in ended { try fail(FailedRecipient(message: key.message, ended: ended)) }
+        for ended in ended {
+            if let report = ended.report { try self.report(report, of: key.message) }
+        }
         result.expired.append((key, ended))
         try end(key)
     }
@@ -143,17 +150,53 @@ struct BatchWriter {
     /// Removes a work, and its message when that was the last and nobody is to be told.
     private mutating func end(_ key: WorkKey) throws {
         try access.statement(SQL.deleteWaiting).bind(1, key.message).bind(2, key.domain).run()
-        for sql in [SQL.anyWaiting, SQL.anyFailed] {
-            if try access.statement(sql).bind(1, key.message).first({ _ in true }) != nil { return }
+        try removeIfDone(key.message)
+    }
+
+    private mutating func removeIfDone(_ id: MessageID) throws {
+        for sql in [SQL.anyWaiting, SQL.anyUntold] {
+            if try access.statement(sql).bind(1, id).first({ _ in true }) != nil { return }
         }
         do {
-            let file = try access.statement(SQL.deleteMessageNamingFile).bind(1, key.message).first { row in
+            let file = try access.statement(SQL.deleteMessageNamingFile).bind(1, id).first { row in
                 var envelope = row.unpacker(0)
-                return try envelope.envelope(id: key.message, content: { ByteBuffer() }).message.content
+                return try envelope.envelope(id: id, content: { ByteBuffer() }).message.content
             }
             if case .file(let name) = file { result.files.append(name) }
         } catch let error as Unpacker.Unreadable {
-            store.unreadable(error, key.message)
+            store.unreadable(error, id)
         }
+    }
+
+    /// Notes that what still waits of these messages is delayed.
+    private mutating func tell(of delays: Delays) throws {
+        for id in delays.messages {
+            var rows: [(recipients: [Address], progress: Progress)] = []
+            for domain in try waitingDomains(id) {
+                if let row = try row(WorkKey(message: id, domain: domain)) { rows.append(row) }
+            }
+            for (recipients, progress) in rows {
+                for recipient in recipients { try report(progress.delay(of: recipient, at: now), of: id) }
+            }
+        }
+        try access.statement(SQL.setDelayed).bind(1, delays.through).run()
+    }
+
+    private func waitingDomains(_ id: MessageID) throws -> [String] {
+        var domains: [String] = []
+        try access.statement(SQL.parts).bind(1, id).rows { row in
+            domains.append(row.text(0))
+            return true
+        }
+        return domains
+    }
+
+    private mutating func tell(_ told: Told) throws {
+        let delete = try access.statement(SQL.tell)
+        for report in told.reports {
+            try delete.bind(1, told.message).bind(2, report.recipient.domain).bind(3, report.recipient.localPart)
+                .bind(4, Int64(report.kind.rawValue)).run()
+        }
+        try removeIfDone(told.message)
     }
 }

@@ -235,6 +235,8 @@ struct Prepared {
         }
     }
 
+    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(pointer, column) == SQLITE_NULL }
+
     func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(pointer, column) }
 
     func id(_ column: Int32) -> MessageID { MessageID(value: UInt64(bitPattern: integer(column))) }

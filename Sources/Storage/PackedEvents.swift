@@ -13,6 +13,7 @@ extension Packer {
             case .accepted(let event): packer.accepted(event)
             case .attempted(let event): packer.attempted(event)
             case .ended(let event): packer.ended(event)
+            case .notified(let event): packer.notified(event)
             }
         }
     }
@@ -61,22 +62,23 @@ extension Packer {
         optional(event.next) { $0.time($1) }
     }
 
-    private mutating func reply(_ reply: Reply) {
-        number(UInt64(reply.code))
-        optional(reply.enhanced) { packer, enhanced in
-            packer.byte(enhanced.status)
-            packer.number(UInt64(enhanced.subject))
-            packer.number(UInt64(enhanced.detail))
-        }
-        text(reply.text)
-    }
-
     private mutating func ended(_ event: TraceEvent.End) {
         byte(3)
         time(event.at)
         list(event.recipients) { $0.address($1) }
         byte(event.how.rawValue)
         text(event.reason)
+    }
+
+    private mutating func notified(_ event: TraceEvent.Notification) {
+        byte(4)
+        time(event.at)
+        number(event.about.value)
+        optional(event.notice) { $0.number($1.value) }
+        text(event.kind.rawValue)
+        optional(event.to) { $0.address($1) }
+        list(event.recipients) { $0.address($1) }
+        text(event.why)
     }
 }
 
@@ -88,6 +90,7 @@ extension Unpacker {
             case 1: .accepted(try unpacker.accepted(message))
             case 2: .attempted(try unpacker.attempted(message))
             case 3: .ended(try unpacker.ended(message))
+            case 4: .notified(try unpacker.notified(message))
             default: throw Unreadable(description: "unknown kind of event")
             }
         }
@@ -122,19 +125,9 @@ extension Unpacker {
             next: try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.time() })
     }
 
-    private mutating func phase() throws(Unreadable) -> Phase {
+    mutating func phase() throws(Unreadable) -> Phase {
         guard let phase = Phase(rawValue: try byte()) else { throw Unreadable(description: "unknown phase") }
         return phase
-    }
-
-    private mutating func reply() throws(Unreadable) -> Reply {
-        let code = UInt16(try count(Int(UInt16.max)))
-        let enhanced = try optional { (unpacker: inout Unpacker) throws(Unreadable) in
-            EnhancedStatus(
-                try unpacker.byte(), UInt16(try unpacker.count(Int(UInt16.max))),
-                UInt16(try unpacker.count(Int(UInt16.max))))
-        }
-        return Reply(code, enhanced, try text())
     }
 
     private mutating func ended(_ message: MessageID) throws(Unreadable) -> TraceEvent.End {
@@ -142,5 +135,18 @@ extension Unpacker {
         let recipients = try addresses()
         guard let how = RecipientEnd(rawValue: try byte()) else { throw Unreadable(description: "unknown end") }
         return TraceEvent.End(message: message, at: at, recipients: recipients, how: how, reason: try text())
+    }
+
+    private mutating func notified(_ message: MessageID) throws(Unreadable) -> TraceEvent.Notification {
+        let at = try time()
+        let about = MessageID(value: try number())
+        let notice = try optional { (unpacker: inout Unpacker) throws(Unreadable) in
+            MessageID(value: try unpacker.number())
+        }
+        guard let kind = NoticeKind(rawValue: try text()) else { throw Unreadable(description: "unknown notice") }
+        let to = try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.address() }
+        return TraceEvent.Notification(
+            message: message, at: at, about: about, notice: notice, kind: kind, to: to, recipients: try addresses(),
+            why: try text())
     }
 }

@@ -6,17 +6,21 @@ import Queue
 // what an earlier one wrote without touching a million rows.
 
 private let version: UInt8 = 1
+/// Of a progress: the first refusal was a line of text before.
+private let progressVersion: UInt8 = 2
 
 extension Packer {
     private static let eightBit: UInt8 = 1
     private static let utf8: UInt8 = 2
     private static let file: UInt8 = 4
+    private static let request: UInt8 = 8
 
     /// The envelope of a message: everything but its id and its inline content.
     mutating func envelope(_ message: QueuedMessage, recipients: [Address]) {
         byte(version)
         var flags: UInt8 = (message.eightBit ? Self.eightBit : 0) | (message.utf8 ? Self.utf8 : 0)
         if case .file = message.content { flags |= Self.file }
+        if message.request != nil { flags |= Self.request }
         byte(flags)
         number(UInt64(max(0, message.size)))
         time(message.arrived)
@@ -25,6 +29,7 @@ extension Packer {
         text(message.customer)
         path(message.sender)
         list(recipients) { $0.address($1) }
+        if let request = message.request { self.request(request, of: recipients) }
     }
 
     mutating func recipients(_ recipients: [Address]) {
@@ -34,13 +39,13 @@ extension Packer {
 
     /// All but ``Progress/due``, which is a column.
     mutating func progress(_ progress: Progress) {
-        byte(version)
+        byte(progressVersion)
         number(UInt64(max(0, progress.rounds)))
         list(progress.tried) { $0.text($1) }
         optionalText(progress.pinned)
         text(progress.route)
         number(UInt64(max(0, progress.step)))
-        optionalText(progress.firstRefusal)
+        optional(progress.firstRefusal) { $0.refusal($1) }
         optionalText(progress.lastRefusal)
     }
 }
@@ -57,7 +62,7 @@ extension Unpacker {
     ) throws(Unreadable) -> StoredMessage {
         try checkVersion()
         let flags = try byte()
-        guard flags < 8 else { throw Unreadable(description: "unknown flags \(flags)") }
+        guard flags < 16 else { throw Unreadable(description: "unknown flags \(flags)") }
         let size = try count(.max)
         let arrived = try time()
         let expires = try time()
@@ -65,9 +70,11 @@ extension Unpacker {
         let customer = try text()
         let sender = try path()
         let recipients = try addresses()
+        let request = flags & 8 == 0 ? nil : try request(of: recipients)
         let message = QueuedMessage(
             id: id, customer: customer, sender: sender, eightBit: flags & 1 != 0, utf8: flags & 2 != 0, size: size,
-            arrived: arrived, expires: expires, content: file.map { .file(name: $0) } ?? .inline(content()))
+            arrived: arrived, expires: expires, request: request,
+            content: file.map { .file(name: $0) } ?? .inline(content()))
         return StoredMessage(message: message, recipients: recipients)
     }
 
@@ -77,11 +84,21 @@ extension Unpacker {
     }
 
     mutating func progress(due: Timestamp) throws(Unreadable) -> Progress {
-        try checkVersion()
+        let found = try byte()
+        guard found == version || found == progressVersion else {
+            throw Unreadable(description: "row has version \(found)")
+        }
         return Progress(
             rounds: try count(.max), due: due,
             tried: try list { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.text() },
-            pinned: try optionalText(), route: try text(), step: try count(.max), firstRefusal: try optionalText(),
+            pinned: try optionalText(), route: try text(), step: try count(.max),
+            firstRefusal: try found == version ? oldRefusal(at: due) : optionalRefusal(),
             lastRefusal: try optionalText())
+    }
+
+    private mutating func oldRefusal(at: Timestamp) throws(Unreadable) -> Refusal? {
+        try optionalText().map {
+            Refusal(host: nil, phase: .connect, answer: .trouble(.connection, $0), cause: .unknown, at: at)
+        }
     }
 }

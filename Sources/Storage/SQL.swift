@@ -11,7 +11,7 @@ enum SQL: String, KeptStatement {
     case fresh = """
         SELECT id, envelope FROM message WHERE id >= ?
         AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.message = message.id)
-        AND NOT EXISTS (SELECT 1 FROM failed WHERE failed.message = message.id)
+        AND NOT EXISTS (SELECT 1 FROM untold WHERE untold.message = message.id)
         ORDER BY id LIMIT ?
         """
 
@@ -25,11 +25,24 @@ enum SQL: String, KeptStatement {
     case deleteAllWaiting = "DELETE FROM waiting WHERE message = ?"
     case anyWaiting = "SELECT 1 FROM waiting WHERE message = ? LIMIT 1"
 
-    case fail = """
-        INSERT OR IGNORE INTO failed (message, domain, local, how, reason, at) VALUES (?, ?, ?, ?, ?, ?)
+    case report = """
+        INSERT OR IGNORE INTO untold (message, domain, local, kind, reason, at, refusal) VALUES (?, ?, ?, ?, ?, ?, ?)
         """
-    case anyFailed = "SELECT 1 FROM failed WHERE message = ? LIMIT 1"
-    case deleteAllFailed = "DELETE FROM failed WHERE message = ?"
+    case anyUntold = "SELECT 1 FROM untold WHERE message = ? LIMIT 1"
+    case deleteAllUntold = "DELETE FROM untold WHERE message = ?"
+    case tell = "DELETE FROM untold WHERE message = ? AND domain = ? AND local = ? AND kind = ?"
+    case untold = """
+        SELECT at, message, NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.message = untold.message) FROM untold
+        WHERE (at, message) > (?1, ?2) ORDER BY at, message LIMIT ?3
+        """
+    case reports = """
+        SELECT domain, local, kind, reason, at, refusal FROM untold WHERE message = ? ORDER BY domain, local, kind
+        """
+    case messageWithContent = "SELECT envelope, content FROM message WHERE id = ?"
+    case waitingMessages = """
+        SELECT DISTINCT message FROM waiting WHERE message > ?1 AND message <= ?2 ORDER BY message LIMIT ?3
+        """
+    case setDelayed = "UPDATE state SET delayed = ? WHERE one = 1"
 
     /// Sets the time, but not before `until`.
     case agendaNext = """
@@ -75,28 +88,27 @@ enum SQL: String, KeptStatement {
         """
 
     case setState = "UPDATE state SET floor = ?, ceiling = ? WHERE one = 1"
-    case state = "SELECT floor, ceiling FROM state WHERE one = 1"
+    case state = "SELECT floor, ceiling, delayed FROM state WHERE one = 1"
 
     /// For people, a page or a message at a time.
     case entries = "SELECT id, envelope FROM message WHERE id > ? ORDER BY id LIMIT ?"
     case entry = "SELECT id, envelope FROM message WHERE id = ?"
     case parts = "SELECT domain, due, recipients, progress FROM waiting WHERE message = ? ORDER BY domain"
-    case failures = "SELECT domain, local, how, reason, at FROM failed WHERE message = ? ORDER BY domain, local"
 }
 
 /// What looks at the whole queue, for people who ask how much there is; nothing waits for it.
 enum CountSQL: String, KeptStatement {
     /// Counted in the narrowest index there is, in its order: counting `message` itself would read gigabytes. Works of
     /// one message expire together, so that they stand together in that index; below the floor every message has works
-    /// or failed recipients, and above it there are seconds' worth.
+    /// or untold recipients, and above it there are seconds' worth.
     case counts = """
         SELECT (SELECT count(*) FROM (SELECT 1 FROM waiting GROUP BY expires, message))
-        + (SELECT count(*) FROM (SELECT message FROM failed GROUP BY message) AS told
+        + (SELECT count(*) FROM (SELECT message FROM untold GROUP BY message) AS told
            WHERE NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.message = told.message))
         + (SELECT count(*) FROM message WHERE id >= (SELECT floor FROM state WHERE one = 1)
            AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.message = message.id)
-           AND NOT EXISTS (SELECT 1 FROM failed WHERE failed.message = message.id)),
-        (SELECT count(*) FROM waiting), (SELECT count(*) FROM agenda), (SELECT count(*) FROM failed)
+           AND NOT EXISTS (SELECT 1 FROM untold WHERE untold.message = message.id)),
+        (SELECT count(*) FROM waiting), (SELECT count(*) FROM agenda), (SELECT count(*) FROM untold)
         """
 }
 

@@ -42,24 +42,16 @@ extension SQLiteStore {
 
     private func entry(_ stored: StoredMessage, _ access: Access) throws -> QueueEntry {
         let id = stored.message.id
-        var entry = QueueEntry(message: stored.message, works: [], failed: [])
+        var entry = QueueEntry(message: stored.message, works: [], untold: try reports(of: id, access))
         try access.statement(SQL.parts).bind(1, id).rows { row in
             if let part = part(id, row) { entry.works.append(part) }
             return true
         }
-        try access.statement(SQL.failures).bind(1, id).rows { row in
-            entry.failed.append(
-                Settlement.Ended(
-                    recipient: Address(localPart: row.text(1), domain: row.text(0)),
-                    how: RecipientEnd(rawValue: UInt8(clamping: row.integer(2))) ?? .failed, reason: row.text(3),
-                    at: row.time(4)))
-            return true
-        }
-        if entry.works.isEmpty, entry.failed.isEmpty { entry.works = QueueEntry.Part.fresh(stored) }
+        if entry.works.isEmpty, entry.untold.isEmpty { entry.works = QueueEntry.Part.fresh(stored) }
         return entry
     }
 
-    private func part(_ id: MessageID, _ row: Prepared) -> QueueEntry.Part? {
+    func part(_ id: MessageID, _ row: Prepared) -> QueueEntry.Part? {
         let domain = row.text(0)
         do {
             var recipients = row.unpacker(2)
@@ -79,8 +71,8 @@ extension SQLiteStore {
             try access.statement(CountSQL.counts).first { row in
                 QueueCounts(
                     messages: Int(row.integer(0)), works: Int(row.integer(1)), domains: Int(row.integer(2)),
-                    failed: Int(row.integer(3)))
-            } ?? QueueCounts(messages: 0, works: 0, domains: 0, failed: 0)
+                    untold: Int(row.integer(3)))
+            } ?? QueueCounts(messages: 0, works: 0, domains: 0, untold: 0)
         }
     }
 }

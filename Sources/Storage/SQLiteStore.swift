@@ -29,7 +29,7 @@ package final class SQLiteStore: QueueStore {
         try connect()
         return try reader().run { access in
             try access.statement(SQL.state).first {
-                StoreState(floor: $0.id(0), ceiling: $0.id(1))
+                StoreState(floor: $0.id(0), ceiling: $0.id(1), delayed: $0.id(2))
             } ?? StoreState(floor: MessageID(value: 0), ceiling: MessageID(value: 0))
         }
     }

@@ -6,7 +6,7 @@ import Queue
 /// The tables of `queue.sqlite`.
 enum Schema {
     /// Raised with every change below; a file of a later version is refused.
-    static let version: Int64 = 2
+    static let version: Int64 = 3
 
     /// One list of statements for each version.
     private static let steps: [[String]] = [
@@ -51,6 +51,20 @@ enum Schema {
             """,
             "DROP INDEX waiting_due",
             "CREATE INDEX waiting_due ON waiting (domain, customer, due, message)",
+        ],
+        [
+            // What senders are still to be told: of recipients that failed, expired, were handed to a host that will
+            // not tell, or are delayed.
+            """
+            CREATE TABLE untold (
+                message INTEGER NOT NULL, domain TEXT NOT NULL, local TEXT NOT NULL, kind INTEGER NOT NULL,
+                reason TEXT NOT NULL, at INTEGER NOT NULL, refusal BLOB, PRIMARY KEY (message, domain, local, kind)
+            ) WITHOUT ROWID
+            """,
+            "CREATE INDEX untold_at ON untold (at, message)",
+            "INSERT INTO untold SELECT message, domain, local, how, reason, at, NULL FROM failed",
+            "DROP TABLE failed",
+            "ALTER TABLE state ADD COLUMN delayed INTEGER NOT NULL DEFAULT 0",
         ],
     ]
 

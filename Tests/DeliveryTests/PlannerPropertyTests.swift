@@ -38,6 +38,11 @@ struct RandomWorld {
     var wired: [SessionID: Transaction] = [:]
     var idle: Set<SessionID> = []
     var lookups: [HostQuery] = []
+    var messages: [MessageID: QueuedMessage] = [:]
+    /// Sessions whose host offers DSN.
+    var telling: Set<SessionID> = []
+    /// Recipients of the transaction on a session, when it was answered.
+    var deliveredOn: [String: SessionID] = [:]
 
     init(seed: UInt64) throws {
         var listed = ReplyRule(id: "listed", cause: .source, source: "test", examples: ["550 5.7.1 blocked using x"])
@@ -72,15 +77,31 @@ struct RandomWorld {
         let recipients = (1...Int.random(in: 1...5, using: &random)).map { number in
             "u\(number)@\(domains[Int.random(in: 0..<3, using: &random)])"
         }
-        let works = scene.work(recipients, customer: ["x", "y"][Int.random(in: 0..<2, using: &random)])
+        let customer = ["x", "y"][Int.random(in: 0..<2, using: &random)]
+        let works = scene.work(recipients, customer: customer, request: request(for: recipients))
         for work in works {
             held.insert(work.key)
             known[work.key] = work
+            messages[work.message.id] = work.message
         }
         for work in scene.planner.arrived(works, at: scene.now) {
             held.remove(work.key)
             stored[work.key] = work
         }
+    }
+
+    /// Some ask for a notice of success, some for none, most for nothing.
+    private mutating func request(for recipients: [String]) -> NoticeRequest? {
+        guard Bool.random(using: &random) else { return nil }
+        var request = NoticeRequest()
+        for recipient in Set(recipients).sorted() {
+            let wishes: [RecipientRequest.Notify?] = [nil, .success, [.success, .failure], .never]
+            guard let wish = wishes[Int.random(in: 0..<4, using: &random)] else { continue }
+            let parts = recipient.split(separator: "@")
+            request.add(
+                Address(localPart: String(parts[0]), domain: String(parts[1])), RecipientRequest(notify: wish))
+        }
+        return request
     }
 
     private mutating func read() {
@@ -117,7 +138,9 @@ struct RandomWorld {
             scene.planner.failed(plan.id, with: answer, at: scene.now)
         default:
             idle.insert(plan.id)
-            scene.planner.opened(plan.id, facts: SessionFacts(tls: nil), at: scene.now)
+            let tells = Bool.random(using: &random)
+            if tells { telling.insert(plan.id) }
+            scene.planner.opened(plan.id, facts: SessionFacts(tls: nil, notices: tells), at: scene.now)
         }
     }
 
@@ -133,6 +156,7 @@ struct RandomWorld {
         ]
         let answers = transaction.recipients.map { _ in choices[Int.random(in: 0..<choices.count, using: &random)] }
         if reusable { idle.insert(id) } else { idle.remove(id) }
+        for recipient in transaction.recipients { deliveredOn["\(transaction.message.id) \(recipient)"] = id }
         scene.planner.finished(id, TransactionResult(answers: answers, reusable: reusable), at: scene.now)
     }
 
@@ -160,6 +184,7 @@ struct RandomWorld {
         for settlement in settlements {
             #expect(held.contains(settlement.key), "settled what was not handed out")
             for end in settlement.ended {
+                check(end, of: settlement)
                 ended["\(settlement.key.message) \(end.recipient)", default: 0] += 1
             }
             if settlement.unchanged {
@@ -172,6 +197,22 @@ struct RandomWorld {
             if !settlement.stillHandedOut { held.remove(settlement.key) }
         }
         #expect(ended.values.allSatisfy { $0 == 1 }, "ended twice")
+    }
+
+    /// A notice quotes something, and of success we tell where it was asked for and the host does not tell, only there.
+    private func check(_ end: Settlement.Ended, of settlement: Settlement) {
+        let message = messages[settlement.key.message]
+        switch end.how {
+        case .delivered:
+            let session = deliveredOn["\(settlement.key.message) \(end.recipient)"]
+            let tells = session.map(telling.contains) ?? false
+            let wants = message?.request?[end.recipient]?.notify?.contains(.success) ?? false
+            #expect(end.isRelayed == (wants && !tells))
+            #expect((end.report == nil) == !end.isRelayed)
+        case .failed, .expired:
+            #expect(!end.isRelayed)
+            #expect(end.report?.refusal != nil)
+        }
     }
 
     private mutating func fetch(_ domain: String, _ limit: Int) {
@@ -196,6 +237,7 @@ struct RandomWorld {
             for (id, transaction) in wired {
                 wired[id] = nil
                 let answers = transaction.recipients.map { _ in PhaseAnswer.accepted }
+                for recipient in transaction.recipients { deliveredOn["\(transaction.message.id) \(recipient)"] = id }
                 scene.planner.finished(id, TransactionResult(answers: answers, reusable: true), at: scene.now)
             }
             try collect()

@@ -15,7 +15,8 @@ struct Scene {
 
     init(
         sources count: Int = 4, budget: Int = 4, messagesPerSession: Int = 20, steps: [IPMap.Step]? = nil,
-        seed: UInt64 = 1, sites: [String: IPMap.FixedSite] = [:], limits: [SiteRule] = [], rules: ReplyRules,
+        seed: UInt64 = 1, sites: [String: IPMap.FixedSite] = [:], limits: [SiteRule] = [], nullPool: [Int] = [],
+        rules: ReplyRules,
         configure: (inout PlannerConfiguration) -> Void = { _ in }
     ) {
         var configuration = PlannerConfiguration()
@@ -26,20 +27,26 @@ struct Scene {
                 name: "lab-\(number)", address: IPAddress(v4: 0x7F4D_0000 + UInt32(number)),
                 ehlo: "out-\(number).lab.example")
         }
-        let map = IPMap(
+        var map = IPMap(
             pools: ["main": IPMap.Pool(name: "main", sources: sources, messagesPerSession: messagesPerSession)],
             routes: ["default": steps ?? [IPMap.Step(pool: "main", budget: budget)]], sites: sites, rules: limits)
+        if !nullPool.isEmpty {
+            map.pools["narrow"] = IPMap.Pool(name: "narrow", sources: nullPool.map { sources[$0] })
+            map.routes["notices"] = [IPMap.Step(pool: "narrow", budget: 1)]
+            map.nullRoute = "notices"
+        }
         planner = Planner(configuration: configuration, map: map, rules: rules, seed: seed)
     }
 
     mutating func work(
         _ recipients: [String], customer: String = "acme", size: Int = 100, eightBit: Bool = false,
-        expiresIn: Timestamp.Span = .days(5), progress: Progress? = nil
+        expiresIn: Timestamp.Span = .days(5), progress: Progress? = nil, sender: ReversePath = .null,
+        request: NoticeRequest? = nil
     ) -> [Work] {
         lastID += 1
         let message = QueuedMessage(
-            id: MessageID(value: lastID), customer: customer, sender: .null, eightBit: eightBit, utf8: false,
-            size: size, arrived: now, expires: now + expiresIn,
+            id: MessageID(value: lastID), customer: customer, sender: sender, eightBit: eightBit, utf8: false,
+            size: size, arrived: now, expires: now + expiresIn, request: request,
             content: .inline(ByteBuffer(repeating: 65, count: size)))
         let addresses = recipients.map { text -> Address in
             let parts = text.split(separator: "@")

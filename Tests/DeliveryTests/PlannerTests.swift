@@ -200,7 +200,7 @@ struct PlannerTests {
         #expect(scene.openings().isEmpty)
         let settlement = try #require(scene.settlements().first)
         #expect(settlement.remaining?.progress.due == work[0].progress.due)
-        #expect(settlement.remaining?.progress.firstRefusal?.contains("timed out") == true)
+        #expect(settlement.remaining?.progress.firstRefusal?.description.contains("timed out") == true)
         let until = try #require(scene.postponed()["x.example"])
         #expect(until > scene.now)
         #expect(scene.arrive(scene.work(["b@x.example"])).count == 1, "while it is dead nothing is taken in")

@@ -3,6 +3,7 @@ import Logging
 import Mail
 import NIOCore
 import Queue
+import RelayTesting
 import Testing
 
 @testable import Figaro
@@ -142,9 +143,10 @@ struct ControlTests {
                 QueueEntry.Part(
                     domain: "example.com", recipients: [Address(localPart: "\u{1B}[2Ja", domain: "example.com")],
                     progress: Progress(
-                        due: Timestamp(milliseconds: 500), tried: ["vienna-17"], firstRefusal: "550 \u{9B}no\u{202E}"),
+                        due: Timestamp(milliseconds: 500), tried: ["vienna-17"],
+                        firstRefusal: .said("550 \u{9B}no\u{202E}", at: Timestamp(milliseconds: 0))),
                     state: .waiting)
-            ], failed: [])
+            ], untold: [])
         let line = JSONLine.text(QueueReport(entry))
         #expect(!line.unicodeScalars.contains { Visible.isHostile($0) })
         let report = try #require(JSONLine.value(QueueReport.self, from: line))

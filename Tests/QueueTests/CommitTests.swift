@@ -41,7 +41,7 @@ import Testing
         let mail = rig.mails.next(file: true)
         await rig.commit(mail)
         rig.queue.settle([mail.delivered()])
-        try await eventually { try rig.store.counts() == QueueCounts(messages: 0, works: 0, domains: 0, failed: 0) }
+        try await eventually { try rig.store.counts() == QueueCounts(messages: 0, works: 0, domains: 0, untold: 0) }
         try await eventually { rig.contents.removed == ["\(mail.id)"] }
     }
 

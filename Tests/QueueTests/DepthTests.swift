@@ -115,7 +115,7 @@ import Testing
         rig.dispatcher.set { $0.onWire = [mails[5].key("d5.example")] }
         rig.time.advance(.seconds(61))
         try rig.queue.start()
-        try await eventually { try rig.store.counts().failed == 1_249 }
+        try await eventually { try rig.store.counts().untold == 1_249 }
         #expect(rig.dispatcher.notes.asked.allSatisfy { $0.count <= 100 })
         #expect(try rig.store.counts().works == 1)
         rig.time.advance(.minutes(16))

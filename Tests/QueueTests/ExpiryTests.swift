@@ -11,10 +11,10 @@ import Testing
         rig.queue.settle([mail.deferred(due: rig.time.now() + .minutes(30), refusal: "451 busy")])
         try await eventually { try rig.store.counts().works == 1 }
         rig.time.advance(.hours(1))
-        try await eventually { try rig.store.counts().failed == 1 }
+        try await eventually { try rig.store.counts().untold == 1 }
         #expect(rig.dispatcher.notes.asked.contains([mail.key()]))
-        let failed = try #require(try rig.queue.show(mail.id)?.failed.first)
-        #expect(failed.how == .expired)
+        let failed = try #require(try rig.queue.show(mail.id)?.untold.first)
+        #expect(failed.kind == .expired)
         #expect(failed.reason.contains("451 busy"))
         try await eventually { rig.trace.events.count == 2 }
         guard case .ended(let end) = rig.trace.events[1] else {
@@ -32,7 +32,7 @@ import Testing
         await rig.commit(mail)
         rig.time.advance(.minutes(2))
         try await eventually { rig.dispatcher.notes.asked.count > 3 }
-        #expect(try rig.store.counts().failed == 0)
+        #expect(try rig.store.counts().untold == 0)
         rig.queue.settle([mail.delivered()])
         try await eventually { try rig.store.counts().messages == 0 }
     }
@@ -45,10 +45,10 @@ import Testing
         rig.time.advance(.minutes(2))
         try await eventually { rig.dispatcher.notes.asked.count > 3 }
         rig.time.advance(.minutes(15))
-        try await eventually { try rig.store.counts().failed == 1 }
+        try await eventually { try rig.store.counts().untold == 1 }
         rig.queue.settle([mail.delivered()])
         await rig.commit(rig.mails.next())
-        #expect(try rig.queue.show(mail.id)?.failed.map(\.how) == [.expired])
+        #expect(try rig.queue.show(mail.id)?.untold.map(\.kind) == [.expired])
     }
 
     @Test func `an expired work is not handed out`() async throws {

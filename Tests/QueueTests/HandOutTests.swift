@@ -128,7 +128,7 @@ import Testing
         let mail = rig.mails.next()
         await rig.commit(mail)
         rig.queue.settle([mail.ended(how: .failed, reason: "550 5.1.1 no such user")])
-        try await eventually { try rig.queue.show(mail.id)?.failed.map(\.reason) == ["550 5.1.1 no such user"] }
+        try await eventually { try rig.queue.show(mail.id)?.untold.map(\.reason) == ["550 5.1.1 no such user"] }
         #expect(try rig.queue.show(mail.id)?.works.isEmpty == true)
     }
 

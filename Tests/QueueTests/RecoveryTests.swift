@@ -41,7 +41,7 @@ import Testing
         let mail = rig.mails.next()
         await rig.commit(mail)
         rig.queue.settle([mail.ended(how: .failed, reason: "550")])
-        try await eventually { try rig.store.counts().failed == 1 }
+        try await eventually { try rig.store.counts().untold == 1 }
         let again = try crash(rig)
         try again.queue.start()
         #expect(try again.store.counts().works == 0)

@@ -37,6 +37,23 @@ package struct Mails: Sendable {
     }
 }
 
+extension Mails {
+    /// A receiver's words as they are kept with a work.
+    package func refusal(_ words: String) -> Refusal { .said(words, at: time.now()) }
+}
+
+extension Refusal {
+    /// `450 4.2.0 later`, as a host of example.org said it.
+    package static func said(_ words: String, cause: Cause = .unknown, at: Timestamp) -> Refusal {
+        let code = UInt16(words.prefix(3)) ?? 450
+        let rest = Array(words.utf8.dropFirst(4))
+        let found = EnhancedStatus.leading(rest)
+        let text = String(decoding: rest.dropFirst(found.map { $0.length + 1 } ?? 0), as: UTF8.self)
+        return Refusal(
+            host: "mx.example.org", phase: .rcpt, answer: .reply(Reply(code, found?.code, text)), cause: cause, at: at)
+    }
+}
+
 extension Address {
     /// Splits at the last `@`; for tests.
     package init(_ text: String) {
@@ -77,7 +94,9 @@ extension Accepted {
     {
         let work = Work(
             message: message, domain: domain, recipients: recipients.filter { $0.domain == domain },
-            progress: Progress(rounds: 1, due: due, tried: ["a"], firstRefusal: refusal, lastRefusal: refusal))
+            progress: Progress(
+                rounds: 1, due: due, tried: ["a"], firstRefusal: .said(refusal, at: message.arrived),
+                lastRefusal: refusal))
         return Settlement(key: key(domain), ended: [], remaining: work)
     }
 }
@@ -169,5 +188,16 @@ package final class NotingContents: ContentFiles {
         }
 
         func abandon() {}
+    }
+}
+
+extension Accepted {
+    /// The same, with what its sender asked of notices.
+    package func asking(_ request: NoticeRequest?) -> Accepted {
+        let old = message
+        let message = QueuedMessage(
+            id: old.id, customer: old.customer, sender: old.sender, eightBit: old.eightBit, utf8: old.utf8,
+            size: old.size, arrived: old.arrived, expires: old.expires, request: request, content: old.content)
+        return Accepted(message: message, recipients: recipients, trace: trace)
     }
 }

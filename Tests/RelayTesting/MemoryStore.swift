@@ -13,7 +13,7 @@ package final class MemoryStore: QueueStore {
     struct State {
         var messages: [MessageID: StoredMessage] = [:]
         var waiting: [WorkKey: WaitingRow] = [:]
-        var failed: [MessageID: [Settlement.Ended]] = [:]
+        var untold: [MessageID: [RecipientReport]] = [:]
         var agenda: [String: Agenda] = [:]
         var bounds = StoreState(floor: MessageID(value: 0), ceiling: MessageID(value: 0))
         var free: Int64 = .max
@@ -186,6 +186,38 @@ package final class MemoryStore: QueueStore {
         }
     }
 
+    package func untold(after cursor: UntoldCursor?, limit: Int) throws -> [UntoldCursor] {
+        state.withLock { state in
+            let all = state.untold.flatMap { id, reports in
+                Set(reports.map(\.at)).map { at in
+                    UntoldCursor(at: at, message: id, hasEnded: !state.waiting.keys.contains { $0.message == id })
+                }
+            }.sorted { ($0.at, $0.message) < ($1.at, $1.message) }
+            let after = all.filter { next in cursor.map { ($0.at, $0.message) < (next.at, next.message) } ?? true }
+            return Array(after.prefix(limit))
+        }
+    }
+
+    package func untoldMessage(_ id: MessageID) throws -> UntoldMessage? {
+        state.withLock { state in
+            guard let reports = state.untold[id], let stored = state.messages[id] else { return nil }
+            let waiting = state.waiting.values.filter { $0.key.message == id }.flatMap(\.recipients)
+            return UntoldMessage(
+                message: stored.message, recipients: stored.recipients,
+                reports: reports.sorted {
+                    ($0.recipient.domain, $0.recipient.localPart) < ($1.recipient.domain, $1.recipient.localPart)
+                },
+                waiting: Set(waiting))
+        }
+    }
+
+    package func waiting(after id: MessageID, through: MessageID, limit: Int) throws -> [MessageID] {
+        state.withLock { state in
+            let all = Set(state.waiting.keys.map(\.message)).filter { $0 > id && $0 <= through }
+            return Array(all.sorted().prefix(limit))
+        }
+    }
+
     package func entries(_ filter: QueueFilter) throws -> QueuePage {
         state.withLock { state in
             let after = filter.after ?? MessageID(value: 0)
@@ -206,14 +238,14 @@ package final class MemoryStore: QueueStore {
         state.withLock { state in
             QueueCounts(
                 messages: state.messages.count, works: state.waiting.count, domains: state.agenda.count,
-                failed: state.failed.values.reduce(0) { $0 + $1.count })
+                untold: state.untold.values.reduce(0) { $0 + $1.count })
         }
     }
 }
 
 extension MemoryStore.State {
     fileprivate func isFresh(_ id: MessageID) -> Bool {
-        failed[id] == nil && !waiting.keys.contains { $0.message == id }
+        untold[id] == nil && !waiting.keys.contains { $0.message == id }
     }
 
     fileprivate func entry(_ id: MessageID) -> QueueEntry? {
@@ -224,7 +256,7 @@ extension MemoryStore.State {
         }
         return QueueEntry(
             message: stored.message, works: isFresh(id) ? QueueEntry.Part.fresh(stored) : parts,
-            failed: (failed[id] ?? []).sorted { "\($0.recipient)" < "\($1.recipient)" })
+            untold: (untold[id] ?? []).sorted { "\($0.recipient)" < "\($1.recipient)" })
     }
 
     fileprivate mutating func apply(_ batch: StoreBatch) throws -> StoreResult {
@@ -239,23 +271,29 @@ extension MemoryStore.State {
             waiting[row.key] = row
             if row.onAgenda { move(.bringForward(domain: row.key.domain, due: row.progress.due)) }
         }
-        for failed in batch.failed { fail(failed) }
+        for untold in batch.untold { report(untold) }
         for settlement in batch.settled { settle(settlement, now: batch.at, &result) }
         for expiration in batch.expired {
             guard let row = waiting[expiration.key] else { continue }
             let ended = expiration.ends(of: row.recipients, progress: row.progress)
-            for ended in ended { fail(FailedRecipient(message: row.key.message, ended: ended)) }
+            for report in ended.compactMap(\.report) {
+                self.report(UntoldRecipient(message: row.key.message, report: report))
+            }
             result.expired.append((row.key, ended))
             end(row.key, &result)
         }
+        if let delays = batch.delays { tell(of: delays, now: batch.at) }
+        for told in batch.told { tell(told, &result) }
         for id in batch.removed { messages[id] = nil }
-        if let state = batch.state { bounds = state }
+        if let state = batch.state {
+            bounds = StoreState(floor: state.floor, ceiling: state.ceiling, delayed: bounds.delayed)
+        }
         return result
     }
 
     private mutating func undo(_ id: MessageID) {
         messages[id] = nil
-        failed[id] = nil
+        untold[id] = nil
         for key in waiting.keys where key.message == id { waiting[key] = nil }
     }
 
@@ -277,15 +315,35 @@ extension MemoryStore.State {
         }
     }
 
-    private mutating func fail(_ failure: FailedRecipient) {
-        let known = failed[failure.message] ?? []
-        guard !known.contains(where: { $0.recipient == failure.ended.recipient }) else { return }
-        failed[failure.message, default: []].append(failure.ended)
+    private mutating func report(_ new: UntoldRecipient) {
+        let known = untold[new.message] ?? []
+        let report = new.report
+        guard !known.contains(where: { $0.recipient == report.recipient && $0.kind == report.kind }) else { return }
+        untold[new.message, default: []].append(report)
+    }
+
+    private mutating func tell(of delays: Delays, now: Timestamp) {
+        for id in delays.messages {
+            for row in waiting.values where row.key.message == id {
+                for recipient in row.recipients {
+                    report(UntoldRecipient(message: id, report: row.progress.delay(of: recipient, at: now)))
+                }
+            }
+        }
+        bounds.delayed = delays.through
+    }
+
+    private mutating func tell(_ told: Told, _ result: inout StoreResult) {
+        untold[told.message]?.removeAll { report in
+            told.reports.contains { $0.recipient == report.recipient && $0.kind == report.kind }
+        }
+        if untold[told.message]?.isEmpty == true { untold[told.message] = nil }
+        removeIfDone(told.message, &result)
     }
 
     private mutating func settle(_ settlement: Settlement, now: Timestamp, _ result: inout StoreResult) {
         guard let row = waiting[settlement.key] else { return }
-        for failure in settlement.failures(among: row.recipients) { fail(failure) }
+        for untold in settlement.untold(among: row.recipients) { report(untold) }
         guard let left = Leftover(of: row.recipients, progress: row.progress, after: settlement, now: now) else {
             return end(row.key, &result)
         }
@@ -297,7 +355,10 @@ extension MemoryStore.State {
 
     private mutating func end(_ key: WorkKey, _ result: inout StoreResult) {
         waiting[key] = nil
-        let id = key.message
+        removeIfDone(key.message, &result)
+    }
+
+    private mutating func removeIfDone(_ id: MessageID, _ result: inout StoreResult) {
         guard isFresh(id), let stored = messages.removeValue(forKey: id) else { return }
         if case .file(let name) = stored.message.content { result.files.append(name) }
     }
@@ -310,7 +371,7 @@ extension StoredMessage {
             message: QueuedMessage(
                 id: message.id, customer: message.customer, sender: message.sender, eightBit: message.eightBit,
                 utf8: message.utf8, size: message.size, arrived: message.arrived, expires: message.expires,
-                content: .inline(ByteBuffer())),
+                request: message.request, content: .inline(ByteBuffer())),
             recipients: recipients)
     }
 }

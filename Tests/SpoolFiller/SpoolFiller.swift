@@ -171,11 +171,14 @@ struct Group {
     private func deferral(of accepted: Accepted, due: Timestamp) -> (WaitingRow, TraceEvent) {
         let recipient = accepted.recipients[0]
         let reply = Reply(450, EnhancedStatus(4, 2, 0), "try again later")
-        let refusal = "\(recipient.domain) said: \(reply) (rcpt)"
+        let refusal = Refusal(
+            host: recipient.domain, phase: .rcpt, answer: .reply(reply), cause: .unknown,
+            at: accepted.message.arrived)
         let row = WaitingRow(
             key: WorkKey(message: accepted.message.id, domain: recipient.domain), customer: settings.customer,
             expires: accepted.message.expires, recipients: [recipient],
-            progress: Progress(rounds: settings.rounds, due: due, firstRefusal: refusal, lastRefusal: refusal),
+            progress: Progress(
+                rounds: settings.rounds, due: due, firstRefusal: refusal, lastRefusal: refusal.description),
             onAgenda: true)
         let attempt = TraceEvent.Attempt(
             id: accepted.message.id.value, message: accepted.message.id, at: accepted.message.arrived,

@@ -107,7 +107,7 @@ import Testing
             batch.accepted = mail.map(\.stored)
             batch.filed = (1..<6).map { mail[$0].row(domain($0)) }
             let ended = mail[5].ended(domain(5), how: .failed, reason: "x").ended[0]
-            batch.failed = [FailedRecipient(message: mail[5].id, ended: ended)]
+            batch.untold = ended.report.map { [UntoldRecipient(message: mail[5].id, report: $0)] } ?? []
             batch.agenda = [.bringForward(domain: domain(1), due: now), .postponed(domain: domain(2), until: now)]
             batch.removed = [mail[0].id]
             batch.state = StoreState(floor: mail[0].id, ceiling: mail[5].id)
@@ -134,7 +134,20 @@ import Testing
                 .handedOut(domain: domain(4), next: nil), .handedOut(domain: domain(3), next: now + .hours(1)),
             ]
             _ = try store.write(end)
+            try tell(store, mail, now)
         }
+    }
+
+    /// What senders hear: of the one that failed, and of those that have waited long.
+    private func tell(_ store: SQLiteStore, _ mail: [Accepted], _ now: Timestamp) throws {
+        #expect(try !store.untold(after: nil, limit: 10).isEmpty)
+        let untold = try #require(try store.untoldMessage(mail[5].id))
+        let late = try store.waiting(after: mail[0].id, through: mail[5].id, limit: 10)
+        #expect(late.contains(mail[2].id))
+        var telling = StoreBatch(at: now)
+        telling.told = [Told(message: mail[5].id, reports: untold.reports)]
+        telling.delays = Delays(messages: [], through: mail[5].id)
+        _ = try store.write(telling)
     }
 
     @Test func `cost what they cost in a short one`() throws {
@@ -169,7 +182,7 @@ import Testing
         _ = try store.open()
         let mails = Mails(time)
         try fill(store, mails, from: 0, to: 2_000)
-        #expect(try store.counts() == QueueCounts(messages: 2_000, works: 2_000, domains: 500, failed: 0))
+        #expect(try store.counts() == QueueCounts(messages: 2_000, works: 2_000, domains: 500, untold: 0))
         // Fresh, in two domains, failed beside waiting, failed alone, and a floor below which all of it is filed.
         let two = mails.next(to: ["a@d1.example", "b@d2.example"])
         let half = mails.next(to: ["a@d1.example", "b@d2.example"])
@@ -178,12 +191,12 @@ import Testing
         var batch = StoreBatch(at: time.now())
         batch.accepted = [two, half, told, fresh].map(\.stored)
         batch.filed = [two.row("d1.example"), two.row("d2.example"), half.row("d1.example")]
-        batch.failed = [
-            FailedRecipient(message: half.id, ended: half.ended("d2.example", how: .failed, reason: "x").ended[0]),
-            FailedRecipient(message: told.id, ended: told.ended("d1.example", how: .failed, reason: "x").ended[0]),
-        ]
+        for (mail, domain) in [(half, "d2.example"), (told, "d1.example")] {
+            let settlement = mail.ended(domain, how: .failed, reason: "x")
+            batch.untold += settlement.untold(among: mail.recipients)
+        }
         batch.state = StoreState(floor: fresh.id, ceiling: fresh.id)
         _ = try store.write(batch)
-        #expect(try store.counts() == QueueCounts(messages: 2_004, works: 2_003, domains: 500, failed: 2))
+        #expect(try store.counts() == QueueCounts(messages: 2_004, works: 2_003, domains: 500, untold: 2))
     }
 }

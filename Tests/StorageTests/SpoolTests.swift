@@ -77,6 +77,12 @@ import Testing
                     DROP INDEX waiting_due;
                     ALTER TABLE waiting DROP COLUMN customer;
                     CREATE INDEX waiting_due ON waiting (domain, due, message);
+                    DROP TABLE untold;
+                    ALTER TABLE state DROP COLUMN delayed;
+                    CREATE TABLE failed (
+                        message INTEGER NOT NULL, domain TEXT NOT NULL, local TEXT NOT NULL, how INTEGER NOT NULL,
+                        reason TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (message, domain, local)
+                    ) WITHOUT ROWID;
                     PRAGMA user_version = 1
                     """)
         }

@@ -65,7 +65,8 @@ import Testing
         let mail = mails.next(to: ["ada@example.org", "\"b@b\"@example.org"], from: nil, content: "caf\u{E9}\r\n")
         var row = mail.row()
         row.progress = Progress(
-            rounds: 3, due: now, tried: ["a", "b"], pinned: "c", route: "r", step: 2, firstRefusal: "450 x",
+            rounds: 3, due: now, tried: ["a", "b"], pinned: "c", route: "r", step: 2,
+            firstRefusal: mails.refusal("450 x"),
             lastRefusal: "451 y")
         try file(mail, in: store, [row])
         let works = try store.works([mail.key()], bytes: 1 << 20).works

@@ -7,14 +7,18 @@ package struct IPMap: Sendable {
     package var sites: [String: FixedSite]
     /// How much receivers take; of two rules for the same one the first counts.
     package var rules: [SiteRule]
+    /// The route of mail from the sender <>, notices above all; nil: ``default`` as for all others.
+    package var nullRoute: String?
 
     package init(
-        pools: [String: Pool], routes: [String: [Step]], sites: [String: FixedSite], rules: [SiteRule] = []
+        pools: [String: Pool], routes: [String: [Step]], sites: [String: FixedSite], rules: [SiteRule] = [],
+        nullRoute: String? = nil
     ) {
         self.pools = pools
         self.routes = routes
         self.sites = sites
         self.rules = rules
+        self.nullRoute = nullRoute
     }
 
     package struct Pool: Sendable {

@@ -6,6 +6,8 @@ struct SourceTable {
     let routes: [String: [IPMap.Step]]
     let sites: [String: IPMap.FixedSite]
     let rules: SiteRules
+    /// The route of mail from the sender <>.
+    let nullRoute: String?
     /// The pool that every fresh message starts with.
     let firstPool: Pool?
     /// IPv4 (true) and IPv6, as far as there are sources.
@@ -48,6 +50,7 @@ struct SourceTable {
         self.routes = map.routes
         self.sites = map.sites
         self.rules = SiteRules(map.rules)
+        self.nullRoute = map.nullRoute.flatMap { map.routes[$0] == nil ? nil : $0 }
         self.firstPool = map.routes["default"]?.first.flatMap { pools[$0.pool] }
     }
 

@@ -55,10 +55,15 @@ extension Planner {
             switch judgement.verdict {
             case .delivered:
                 if !session.site.cooling.isEmpty { session.site.cooling[session.source] = nil }
-                for recipient in group.recipients { ended.append(end(recipient, .delivered, group.answer.said)) }
+                for recipient in group.recipients {
+                    ended.append(delivered(recipient, group.answer, of: parcel, on: session))
+                }
             case .failed:
+                let quoted = quoted(group.answer, judgement, piece, host: session.plan.host)
                 let reason = "\(session.plan.host) \(group.answer.said)"
-                for recipient in group.recipients { ended.append(end(recipient, .failed, reason)) }
+                for recipient in group.recipients {
+                    ended.append(end(recipient, .failed, reason, quoting: quoted))
+                }
             case .otherSource, .freshSession:
                 again += group.recipients
             case .otherHost:
@@ -73,7 +78,11 @@ extension Planner {
                     atLeast: [piece.wait?.atLeast, atLeast].compactMap { $0 }.max(),
                     pinned: samePath ? session.plan.source.name : piece.wait?.pinned)
             }
-            if judgement.reading != nil { note(group.answer, in: &piece, host: session.plan.host) }
+            if let reading = judgement.reading {
+                let refusal = refusal(group.answer, reading, host: session.plan.host)
+                piece.work.progress.firstRefusal.note(refusal)
+                piece.work.progress.lastRefusal = refusal.description
+            }
             judged.append((group, judgement))
         }
         rest = again + rest
@@ -120,10 +129,31 @@ extension Planner {
         }
     }
 
-    private func note(_ answer: PhaseAnswer, in piece: inout Parcel.Piece, host: String) {
-        let line = "\(host) \(answer.said) (\(answer.phase))"
-        if piece.work.progress.firstRefusal == nil { piece.work.progress.firstRefusal = line }
-        piece.work.progress.lastRefusal = line
+    func refusal(_ answer: PhaseAnswer, _ reading: Reading, host: String) -> Refusal {
+        Refusal(host: host, phase: answer.phase, answer: answer.answer, cause: reading.cause, at: now)
+    }
+
+    /// What the sender reads: the answer that ended it, or, where that says less, the first that told more.
+    private func quoted(
+        _ answer: PhaseAnswer, _ judgement: Judgement, _ piece: Parcel.Piece, host: String
+    ) -> Refusal? {
+        guard let reading = judgement.reading else { return nil }
+        let last = refusal(answer, reading, host: host)
+        guard let first = piece.work.progress.firstRefusal, first.weight > last.weight else { return last }
+        return first
+    }
+
+    /// A host that does not offer DSN will not tell of its success, so we do where it was asked for (RFC 3461 section
+    /// 5.2.2).
+    private func delivered(
+        _ recipient: Address, _ answer: PhaseAnswer, of parcel: Parcel, on session: OpenSession
+    ) -> Settlement.Ended {
+        var end = end(recipient, .delivered, answer.said)
+        guard !session.notices, parcel.message.request.wants(.success, for: recipient) else { return end }
+        end.isRelayed = true
+        end.quoted = Refusal(
+            host: session.plan.host, phase: answer.phase, answer: answer.answer, cause: .unknown, at: now)
+        return end
     }
 
     /// Writes down what ended and what remains; the piece comes back when some of it goes on at once.
@@ -191,15 +221,21 @@ extension Planner {
     mutating func end(_ parcel: Parcel, at site: Site, cause: Cause, why: String) {
         for piece in parcel.pieces {
             let recipients = piece.work.recipients
+            let quoted = Refusal(
+                host: nil, phase: .connect, answer: .trouble(.forbidden, why), cause: cause, at: now)
             settlements.append(
-                Settlement(key: piece.work.key, ended: recipients.map { end($0, .failed, why) }, remaining: nil))
+                Settlement(
+                    key: piece.work.key, ended: recipients.map { end($0, .failed, why, quoting: quoted) },
+                    remaining: nil))
             traceEnd(parcel.message.id, recipients, .failed, why)
             letGo(of: piece.work, at: site)
         }
     }
 
-    private func end(_ recipient: Address, _ how: RecipientEnd, _ reason: String) -> Settlement.Ended {
-        Settlement.Ended(recipient: recipient, how: how, reason: reason, at: now)
+    private func end(
+        _ recipient: Address, _ how: RecipientEnd, _ reason: String, quoting quoted: Refusal? = nil
+    ) -> Settlement.Ended {
+        Settlement.Ended(recipient: recipient, how: how, reason: reason, at: now, quoted: quoted)
     }
 }
 

@@ -71,20 +71,18 @@ extension Planner {
         if isNews { site.failures += 1 }
         found(site, takesMail: false)
         traceOpening(session, answer, reading, "later", "no host of the site takes sessions", next: until)
-        note(answer, for: site, host: session.plan.host)
+        note(refusal(answer, reading, host: session.plan.host), for: site)
         block(site, until: until, why: "\(session.plan.host) \(answer.said)")
     }
 
     /// Those that wait learn why, for the first lines of their bounce; bounded, since a dead site must cost little.
-    private func note(_ answer: PhaseAnswer, for site: Site, host: String) {
-        let line = "\(host) \(answer.said) (\(answer.phase))"
+    private func note(_ refusal: Refusal, for site: Site) {
+        let line = refusal.description
         for parcel in site.plain.some(Self.tracedAtOnce) + site.picky.prefix(Self.tracedAtOnce) {
             for index in parcel.pieces.indices {
                 // A site that fails the same way again costs its rows nothing.
                 guard parcel.pieces[index].work.progress.lastRefusal != line else { continue }
-                if parcel.pieces[index].work.progress.firstRefusal == nil {
-                    parcel.pieces[index].work.progress.firstRefusal = line
-                }
+                parcel.pieces[index].work.progress.firstRefusal.note(refusal)
                 parcel.pieces[index].work.progress.lastRefusal = line
                 parcel.pieces[index].noted = true
             }
@@ -126,10 +124,5 @@ extension PhaseAnswer {
     }
 
     /// In one line: the receiver's words, or what happened.
-    var said: String {
-        switch answer {
-        case .reply(let reply): "said: \(reply)"
-        case .trouble(_, let text): text
-        }
-    }
+    var said: String { answer.said }
 }

@@ -59,6 +59,7 @@ final class Parcel {
         return pieces.allSatisfy { piece in
             let progress = piece.work.progress
             return progress.tried.isEmpty && progress.pinned == nil && progress.step == 0
+                && progress.route == "default"
         }
     }
 

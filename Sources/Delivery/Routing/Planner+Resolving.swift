@@ -70,7 +70,15 @@ extension Planner {
             state.failing = true
             state.blocked = Site.Block(until: until, why: why)
             domains[domain] = state
+            let refusal = Refusal(
+                host: nil, phase: .resolve, answer: .trouble(.timeout, why), cause: .host, at: now)
             for parcel in waiting.prefix(Self.tracedAtOnce) {
+                for index in parcel.pieces.indices
+                where parcel.pieces[index].work.progress.lastRefusal != refusal.description {
+                    parcel.pieces[index].work.progress.firstRefusal.note(refusal)
+                    parcel.pieces[index].work.progress.lastRefusal = refusal.description
+                    parcel.pieces[index].noted = true
+                }
                 traceUnattempted(parcel, site: domain, .trouble(.timeout, why), phase: .resolve, next: until)
             }
             giveBack(waiting, at: nil)
@@ -118,13 +126,18 @@ extension Planner {
             case .nullMX: "the domain \(domain) takes no mail (null MX)"
             case .noUsableHost(let detail): "no host takes mail for \(domain): \(detail)"
             }
+        let quoted = Refusal(
+            host: nil, phase: .resolve, answer: .trouble(.forbidden, why), cause: .domain, at: now,
+            status: reason.status)
         for piece in parcel.pieces {
             letGo(of: piece.work, at: nil)
             let recipients = piece.work.recipients
             settlements.append(
                 Settlement(
                     key: piece.work.key,
-                    ended: recipients.map { Settlement.Ended(recipient: $0, how: .failed, reason: why, at: now) },
+                    ended: recipients.map {
+                        Settlement.Ended(recipient: $0, how: .failed, reason: why, at: now, quoted: quoted)
+                    },
                     remaining: nil))
             actions.append(
                 .trace(
@@ -152,5 +165,16 @@ extension Planner {
                 || (site.blocked?.until ?? now) > now
         }
         forgetAbove = max(10_000, domains.count * 2)
+    }
+}
+
+extension Resolution.NoHosts {
+    /// RFC 3463 section 3, and RFC 7505 section 4.2 for a null MX.
+    fileprivate var status: EnhancedStatus {
+        switch self {
+        case .noSuchDomain: EnhancedStatus(5, 1, 2)
+        case .nullMX: EnhancedStatus(5, 1, 10)
+        case .noUsableHost: EnhancedStatus(5, 4, 4)
+        }
     }
 }

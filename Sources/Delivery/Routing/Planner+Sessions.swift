@@ -177,6 +177,7 @@ extension Planner {
         session.opened = now
         session.tls = facts.tls
         session.offers = facts.offers
+        session.notices = facts.notices
         session.site.opening -= 1
         session.purpose?.sought = false
         session.site.failures = 0

@@ -203,23 +203,35 @@ package struct Planner {
                 continue
             }
             take(in: work)
-            guard let site = site(of: work.domain) else {
-                domains[work.domain, default: DomainState()].waiting.append(Parcel(work, readBack: readBack))
+            let placed = routed(work)
+            guard let site = site(of: placed.domain) else {
+                domains[placed.domain, default: DomainState()].waiting.append(Parcel(placed, readBack: readBack))
                 unproven += 1
                 continue
             }
             site.works += 1
             if !site.proven { unproven += 1 }
             if let known = parcels.first(where: { $0.site === site }) {
-                known.parcel.pieces.append(Parcel.Piece(work))
+                known.parcel.pieces.append(Parcel.Piece(placed))
             } else {
-                parcels.append((site, Parcel(work, readBack: readBack)))
+                parcels.append((site, Parcel(placed, readBack: readBack)))
             }
         }
         for (site, parcel) in parcels {
             enqueue(parcel, at: site)
             if !touched.contains(where: { $0 === site }) { touched.append(site) }
         }
+    }
+
+    /// Mail from <> takes the route that the map has for it.
+    private func routed(_ work: Work) -> Work {
+        guard let route = table.nullRoute, work.message.sender == .null, work.progress.route == "default" else {
+            return work
+        }
+        var work = work
+        work.progress.route = route
+        work.progress.step = 0
+        return work
     }
 
     mutating func enqueue(_ parcel: Parcel, at site: Site) {

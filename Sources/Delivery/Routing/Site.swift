@@ -108,6 +108,8 @@ final class OpenSession {
     var sent = 0
     var tls: String?
     var offers = HostOffers.all
+    /// It offers DSN.
+    var notices = false
     /// What is on the wire.
     var parcel: Parcel?
     /// The parcel whose needs chose the source.

@@ -52,7 +52,7 @@ final class NIOSession: Session, ClientDelegate, @unchecked Sendable {
         let message = transaction.message
         var envelope = ClientEnvelope(
             sender: message.sender, recipients: transaction.recipients, size: message.size,
-            eightBit: message.eightBit, utf8: message.utf8, content: content(message))
+            eightBit: message.eightBit, utf8: message.utf8, request: message.request, content: content(message))
         envelope.eightBitAsIs = transaction.eightBitAsIs
         envelope.aLabels = { DomainName($0)?.text }
         handler.send(envelope)
@@ -80,7 +80,7 @@ final class NIOSession: Session, ClientDelegate, @unchecked Sendable {
     func clientOpened(tls: String?, features: HostFeatures) {
         let size = features.size.flatMap { $0 > 0 ? $0 : nil }
         let offers = HostOffers(utf8: features.utf8, eightBit: features.eightBit, size: size)
-        owner.opened(self, facts: SessionFacts(tls: tls, offers: offers))
+        owner.opened(self, facts: SessionFacts(tls: tls, offers: offers, notices: features.notices))
     }
 
     func clientFailed(_ answer: PhaseAnswer) {

@@ -63,10 +63,13 @@ package struct SessionFacts: Sendable {
     /// TLS version and cipher in one line; nil in the clear.
     package let tls: String?
     package let offers: HostOffers
+    /// It offers DSN (RFC 3461): it answers for the notices that were asked for.
+    package let notices: Bool
 
-    package init(tls: String?, offers: HostOffers = .all) {
+    package init(tls: String?, offers: HostOffers = .all, notices: Bool = false) {
         self.tls = tls
         self.offers = offers
+        self.notices = notices
     }
 }
 

@@ -89,6 +89,12 @@ extension LoadedConfiguration {
             ("route", steps.joined(separator: ", then ")),
             ("sites", Self.shortened(ipmap.map.sites.keys.sorted())),
             ("replies", node.replies ?? "the built-in rules"),
+            (
+                "notices",
+                "in \(Set([node.notices.language] + node.notices.languages.values).sorted().joined(separator: ", ")), "
+                    + (node.notices.delayAfter.map { "of delays after \(Units.text($0))" } ?? "not of delays")
+                    + ", undeliverable ones to \(node.intake.postmaster.map { "\($0)" } ?? "nobody")"
+            ),
         ]
     }
 

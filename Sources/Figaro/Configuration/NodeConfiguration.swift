@@ -30,6 +30,7 @@ struct NodeConfiguration: Sendable {
     /// Where `/metrics`, `/health` and `/ready` are answered; nil for nowhere.
     var metrics: MetricsAddress?
     var log: LogSettings
+    var notices = NoticeSection()
     /// Where each value stands in the file, by its path.
     var places: [String: Place] = [:]
 

@@ -54,7 +54,10 @@ struct NodeConfigurationFile {
                 "port \(listener.port) has tls: \(listener.tls.rawValue), but “tls” names no certificates")
         }
         complainAboutTwins(section.optional("listeners"), listeners ?? [])
-        let customers = section.required("customers")?.section(self.customers)
+        var languages: [String: String] = [:]
+        let customers = section.required("customers")?.section { self.customers($0, &languages) }
+        var notices = section.optional("notices")?.section(self.notices) ?? NoticeSection()
+        notices.languages = languages
         var minimumDiskFree = 200 << 20
         let limits = section.optional("limits")?.section { self.limits($0, &minimumDiskFree) } ?? Limits()
         let delivery = section.optional("delivery")?.section(self.delivery) ?? DeliverySection()
@@ -74,7 +77,7 @@ struct NodeConfigurationFile {
             hostname: hostname, spool: spool, control: control, user: user, intake: intake,
             minimumDiskFree: minimumDiskFree, planner: delivery.planner, session: delivery.session,
             allow: delivery.allow,
-            resolver: resolver, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log)
+            resolver: resolver, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log, notices: notices)
     }
 
     private func machineName(_ section: Section) -> String? {
@@ -89,7 +92,7 @@ struct NodeConfigurationFile {
     }
 
     /// A path, relative ones to the folder of the file.
-    private func path(_ field: Field) -> String? {
+    func path(_ field: Field) -> String? {
         guard let text = field.string("a path") else { return nil }
         return Self.absolute(text.hasPrefix("/") ? text : folder + text)
     }
@@ -156,7 +159,7 @@ struct NodeConfigurationFile {
         return path
     }
 
-    private func customers(_ section: Section) -> [Customer] {
+    private func customers(_ section: Section, _ languages: inout [String: String]) -> [Customer] {
         var owners: [IPNetwork: String] = [:]
         var customers: [Customer] = []
         for entry in section.entries() {
@@ -172,6 +175,9 @@ struct NodeConfigurationFile {
                     return network
                 }
                 customers.append(Customer(name: entry.name, networks: networks ?? []))
+                languages[entry.name] = customer.optional("language").flatMap {
+                    $0.string("a language such as en or de")?.lowercased()
+                }
             }
         }
         if customers.isEmpty { section.whole.complain("names no customer, so that nobody could send") }

@@ -17,9 +17,10 @@ struct QueueReport: Codable, Sendable, Hashable {
         var lastRefusal: String?
     }
 
-    struct Failed: Codable, Sendable, Hashable {
+    /// What the sender is still to be told.
+    struct Untold: Codable, Sendable, Hashable {
         var recipient: String
-        var how: String
+        var kind: String
         var reason: String
         var at: String
     }
@@ -31,7 +32,7 @@ struct QueueReport: Codable, Sendable, Hashable {
     var arrived: String
     var expires: String
     var waiting: [Part]
-    var failed: [Failed]
+    var untold: [Untold]
 
     init(_ entry: QueueEntry) {
         let message = entry.message
@@ -46,11 +47,12 @@ struct QueueReport: Codable, Sendable, Hashable {
                 domain: work.domain, recipients: work.recipients.map(\.description), state: work.state.rawValue,
                 rounds: work.progress.rounds, due: UTCTime.text(work.progress.due), tried: work.progress.tried,
                 pinned: work.progress.pinned, route: work.progress.route, step: work.progress.step,
-                firstRefusal: work.progress.firstRefusal, lastRefusal: work.progress.lastRefusal)
+                firstRefusal: work.progress.firstRefusal?.description,
+                lastRefusal: work.progress.lastRefusal)
         }
-        failed = entry.failed.map {
-            Failed(
-                recipient: $0.recipient.description, how: $0.how.name, reason: $0.reason, at: UTCTime.text($0.at))
+        untold = entry.untold.map {
+            Untold(
+                recipient: $0.recipient.description, kind: $0.kind.name, reason: $0.reason, at: UTCTime.text($0.at))
         }
     }
 
@@ -60,10 +62,10 @@ struct QueueReport: Codable, Sendable, Hashable {
         let domains = waiting.map(\.domain)
         let shown = domains.prefix(3).joined(separator: " ") + (domains.count > 3 ? " …" : "")
         let last = waiting.compactMap(\.lastRefusal).first.map { "  \($0)" } ?? ""
-        let failures = failed.isEmpty ? "" : "  \(failed.count) failed"
+        let untold = untold.isEmpty ? "" : "  \(untold.count) to be told of"
         return Visible.text(
             "\(id)  \(arrived)  <\(sender)>  \(customer)  \(recipients) to \(shown.isEmpty ? "nobody" : shown)"
-                + failures + last)
+                + untold + last)
     }
 
     /// All of it, safe to show.
@@ -83,7 +85,7 @@ struct QueueReport: Codable, Sendable, Hashable {
             }
             lines += part.recipients.map { "          <\($0)>" }
         }
-        lines += failed.map { "\($0.how.padding(to: 10))<\($0.recipient)> \($0.at): \($0.reason)" }
+        lines += untold.map { "\($0.kind.padding(to: 10))<\($0.recipient)> \($0.at): \($0.reason)" }
         return lines.map { Visible.text($0) }
     }
 }

@@ -29,12 +29,17 @@ struct TraceReport: Codable, Sendable, Hashable {
     var next: String?
     var how: String?
     var reason: String?
+    var kind: String?
+    var about: String?
+    var notice: String?
+    var sender: String?
 
     init(_ event: TraceEvent) {
         switch event {
         case .accepted(let accepted): self.init(accepted)
         case .attempted(let attempt): self.init(attempt)
         case .ended(let end): self.init(end)
+        case .notified(let notified): self.init(notified)
         }
     }
 
@@ -82,12 +87,25 @@ struct TraceReport: Codable, Sendable, Hashable {
         reason = end.reason
     }
 
+    private init(_ notified: TraceEvent.Notification) {
+        event = "notice"
+        time = UTCTime.text(notified.at)
+        message = notified.message.description
+        to = notified.recipients.map(\.description)
+        kind = notified.kind.rawValue
+        about = notified.about.description
+        notice = notified.notice?.description
+        sender = notified.to?.description
+        why = notified.why
+    }
+
     /// A few lines of a timeline, safe to show.
     var lines: [String] {
         let told =
             switch event {
             case "accepted": acceptedLines
             case "attempt": attemptLines
+            case "notice": noticeLines
             default: ["\(how ?? event): \(recipients)" + (reason.map { ", \($0)" } ?? "")]
             }
         return told.enumerated().map { index, line in
@@ -114,6 +132,13 @@ struct TraceReport: Codable, Sendable, Hashable {
         lines.append(
             "\(decision ?? "?")" + (why.map { $0.isEmpty ? "" : ": \($0)" } ?? "") + (next.map { ", at \($0)" } ?? ""))
         return lines
+    }
+
+    private var noticeLines: [String] {
+        let about = "notice of \(kind ?? "?") about \(recipients)"
+        guard let notice, let sender else { return ["no \(about): \(why ?? "?")"] }
+        let other = notice == message ? "about message \(self.about ?? "?")" : "as message \(notice)"
+        return ["\(about), to <\(sender)>", "\(other): \(why ?? "?")"]
     }
 
     private var recipients: String {

@@ -12,6 +12,8 @@ struct IPMapDeclarations {
     var rules = Merged<SiteRule>()
     /// Where limits for hosts below a name were declared, by that name.
     var suffixes: [String: String] = [:]
+    /// The route for the sender <>.
+    var nullRoute: (name: String, place: Field)?
 
     /// Declarations of one kind by name; a name declared twice is an error that names both places.
     struct Merged<Value> {

@@ -58,7 +58,10 @@ struct IPMapExpansion {
         let builtIn = SiteFile.builtIn(problems).filter { declared.rules[$0.name] == nil }
         guard problems.isEmpty else { return nil }
         return ExpandedIPMap(
-            map: IPMap(pools: pools, routes: routes, sites: sites, rules: rules + builtIn), sources: sources,
+            map: IPMap(
+                pools: pools, routes: routes, sites: sites, rules: rules + builtIn,
+                nullRoute: declared.nullRoute?.name),
+            sources: sources,
             cooldown: (declared.pools["main"] ?? declared.pools.entries.first?.value)?.cooldown.first
                 ?? PlannerConfiguration().cooldown,
             warnings: warnings)

@@ -129,17 +129,38 @@ extension IPMapFile {
     private static func routes(_ field: Field?, into map: inout IPMapDeclarations) {
         _ = field?.section { section in
             for entry in section.entries() {
-                if entry.name != "default" {
-                    entry.key.complain(
-                        "not supported yet: only the route “default”; routes by condition come with the external relay")
-                }
                 let steps = entry.value.section { route -> [StepDeclaration]? in
-                    if let when = route.optional("when") {
-                        when.complain("not supported yet: conditions of a route come with the external relay")
+                    let when = route.optional("when")
+                    if entry.name == "default" {
+                        when?.complain("the route “default” is for everything that no other route is for")
+                    } else if let when {
+                        condition(when, of: entry, into: &map)
+                    } else {
+                        entry.key.complain(
+                            "needs “when”: all but the route “default” are for something; { sender: <> }")
                     }
                     return route.required("steps")?.list(atLeast: 1, atMost: 32, step)
                 }
                 if let steps = steps ?? nil { map.routes.add(entry.name, at: entry.key, steps) }
+            }
+        }
+    }
+
+    /// `when: { sender: <> }`
+    private static func condition(
+        _ when: Field, of entry: (name: String, key: Field, value: Field), into map: inout IPMapDeclarations
+    ) {
+        _ = when.section { section in
+            for name in ["verdict", "customer", "sender_domain", "site"] {
+                section.optional(name)?.complain(
+                    "not supported yet: other conditions of a route come with the external relay")
+            }
+            guard let sender = section.optional("sender") else { return }
+            guard sender.value("<>, the sender of notices", { $0 == "<>" ? $0 : nil }) != nil else { return }
+            if let first = map.nullRoute {
+                sender.complain("<> has the route “\(first.name)” already, in \(first.place.place)")
+            } else {
+                map.nullRoute = (entry.name, entry.key)
             }
         }
     }

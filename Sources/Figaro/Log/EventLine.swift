@@ -11,6 +11,7 @@ enum EventLine {
         case .accepted(let event): accepted(event, &line)
         case .attempted(let event): attempted(event, &line)
         case .ended(let event): ended(event, &line)
+        case .notified(let event): notified(event, &line)
         }
         line.end()
         bytes = line.bytes
@@ -61,6 +62,16 @@ enum EventLine {
         line.add("reason", event.reason)
     }
 
+    private static func notified(_ event: TraceEvent.Notification, _ line: inout LogLine) {
+        begin("notice", event.at, event.message, &line)
+        line.add("kind", event.kind.rawValue)
+        line.add("about", event.about.description)
+        line.add("notice", event.notice?.description)
+        line.add("sender", event.to?.description)
+        recipients(event.recipients, &line)
+        line.add("why", event.why)
+    }
+
     private static func recipients(_ recipients: [Address], _ line: inout LogLine) {
         if recipients.count == 1, let only = recipients.first {
             line.add("to", only.description)
@@ -78,6 +89,18 @@ extension RecipientEnd {
         case .delivered: "delivered"
         case .failed: "failed"
         case .expired: "expired"
+        }
+    }
+}
+
+extension RecipientReport.Kind {
+    /// In one word.
+    var name: String {
+        switch self {
+        case .relayed: "relayed"
+        case .failed: "failed"
+        case .expired: "expired"
+        case .delayed: "delayed"
         }
     }
 }

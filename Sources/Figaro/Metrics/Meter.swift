@@ -18,6 +18,7 @@ final class Meter: TraceSink {
         var octets: [String: Int] = [:]
         var attempts: [Attempt: Int] = [:]
         var ends: [RecipientEnd: Int] = [:]
+        var notices: [NoticeKind: Int] = [:]
     }
 
     /// A page of some thousand lines is still a small one.
@@ -51,6 +52,9 @@ final class Meter: TraceSink {
                     }
                 case .ended(let event):
                     state.counts.ends[event.how, default: 0] += event.recipients.count
+                case .notified(let event):
+                    // It is recorded with the message that it is about as well.
+                    if event.message == event.notice { state.counts.notices[event.kind, default: 0] += 1 }
                 }
             }
         }

@@ -66,6 +66,10 @@ struct MetricsPage: Sendable {
         for end in [RecipientEnd.delivered, .failed, .expired] {
             page.sample("figaro_ended_recipients_total", counts.ends[end, default: 0], ["end": "\(end)"])
         }
+        page.family("figaro_notices_total", .counter, "Notices to senders, by what they are about.")
+        for kind in NoticeKind.allCases {
+            page.sample("figaro_notices_total", counts.notices[kind, default: 0], ["kind": kind.rawValue])
+        }
     }
 
     private static func order(_ left: Meter.Attempt, _ right: Meter.Attempt) -> Bool {
@@ -78,6 +82,8 @@ struct MetricsPage: Sendable {
         page.single(
             "figaro_queue_deferred_works", .gauge, "Deferred work: a message and one of its recipient domains.",
             counts.works)
+        page.single(
+            "figaro_queue_untold_recipients", .gauge, "Recipients whose sender is still to be told.", counts.untold)
         page.single("figaro_queue_domains", .gauge, "Recipient domains with deferred work.", counts.domains)
     }
 

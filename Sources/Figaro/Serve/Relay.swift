@@ -46,10 +46,12 @@ struct Relay {
         engine.start()
         let queue = kept.queue
         try await OwnThread.run { try queue.start() }
+        let ids = MessageID.Generator(after: queue.highestID)
+        if let notices = loaded.noticeSettings(ids, group.next()) { try queue.startNotices(notices) }
         try privileges.regain()
         let intake = try IntakeServer(
             configuration: node.intake, queue: queue, contentFiles: kept.contents,
-            ids: MessageID.Generator(after: queue.highestID), time: SystemTime(), group: group,
+            ids: ids, time: SystemTime(), group: group,
             logger: Logger(label: "intake"))
         try await intake.bind(accepting: false)
         let desk = ControlDesk(queue: queue, history: kept.history)

@@ -12,6 +12,8 @@ package struct ClientEnvelope: Sendable {
     package let eightBit: Bool
     /// A header needs SMTPUTF8; addresses are looked at here.
     package let utf8: Bool
+    /// What the sender asked of notices; passed on where the host offers DSN.
+    package let request: NoticeRequest?
     package let content: ClientContent
     /// 8-bit content goes to a host that does not offer 8BITMIME, too.
     package var eightBitAsIs = false
@@ -19,13 +21,15 @@ package struct ClientEnvelope: Sendable {
     package var aLabels: @Sendable (String) -> String? = { _ in nil }
 
     package init(
-        sender: ReversePath, recipients: [Address], size: Int, eightBit: Bool, utf8: Bool, content: ClientContent
+        sender: ReversePath, recipients: [Address], size: Int, eightBit: Bool, utf8: Bool,
+        request: NoticeRequest? = nil, content: ClientContent
     ) {
         self.sender = sender
         self.recipients = recipients
         self.size = size
         self.eightBit = eightBit
         self.utf8 = utf8
+        self.request = request
         self.content = content
     }
 }

@@ -201,11 +201,12 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
         switch action {
         case .envelope:
             for recipient in envelope.recipients {
-                output.writeRecipient(recipient, envelope, utf8: machine.transaction.utf8)
+                output.writeRecipient(recipient, envelope, utf8: machine.transaction.utf8, features: machine.features)
             }
             output.writeStaticString("DATA\r\n")
         case .rcpt(let index) where index < envelope.recipients.count:
-            output.writeRecipient(envelope.recipients[index], envelope, utf8: machine.transaction.utf8)
+            output.writeRecipient(
+                envelope.recipients[index], envelope, utf8: machine.transaction.utf8, features: machine.features)
         case .data:
             output.writeStaticString("DATA\r\n")
         default: break

@@ -27,14 +27,53 @@ extension ByteBuffer {
         if needsUTF8 && features.utf8 {
             writeStaticString(" SMTPUTF8")
         }
+        if features.notices, let request = envelope.request { writeParameters(request) }
         writeStaticString("\r\n")
     }
 
-    mutating func writeRecipient(_ recipient: Address, _ envelope: ClientEnvelope, utf8: Bool) {
+    mutating func writeRecipient(
+        _ recipient: Address, _ envelope: ClientEnvelope, utf8: Bool, features: HostFeatures
+    ) {
         writeStaticString("RCPT TO:<")
         writeMailbox(recipient, envelope, utf8: utf8)
-        writeStaticString(">\r\n")
+        writeStaticString(">")
+        if features.notices, let request = envelope.request?[recipient] { writeParameters(request) }
+        writeStaticString("\r\n")
     }
+
+    /// RFC 3461 section 5.2.1: what came with the message goes on as it came.
+    private mutating func writeParameters(_ request: NoticeRequest) {
+        switch request.returned {
+        case .full: writeStaticString(" RET=FULL")
+        case .headers: writeStaticString(" RET=HDRS")
+        case nil: break
+        }
+        if let envelopeID = request.envelopeID {
+            writeStaticString(" ENVID=")
+            writeString(envelopeID)
+        }
+    }
+
+    private mutating func writeParameters(_ request: RecipientRequest) {
+        if let notify = request.notify {
+            writeStaticString(" NOTIFY=")
+            if notify.isEmpty { writeStaticString("NEVER") }
+            var first = true
+            for (condition, name) in Self.conditions where notify.contains(condition) {
+                if !first { writeStaticString(",") }
+                writeStaticString(name)
+                first = false
+            }
+        }
+        if let original = request.original {
+            writeStaticString(" ORCPT=")
+            writeString(original)
+        }
+    }
+
+    private static let conditions: [(RecipientRequest.Notify, StaticString)] = [
+        (.success, "SUCCESS"), (.failure, "FAILURE"), (.delay, "DELAY"),
+    ]
 
     /// U-labels go where SMTPUTF8 was asked for, and their A-labels elsewhere.
     private mutating func writeMailbox(_ address: Address, _ envelope: ClientEnvelope, utf8: Bool) {

@@ -11,6 +11,8 @@ package struct Envelope: Hashable, Sendable {
     package private(set) var nonASCII: Bool
     /// What the client declared; nil when it did not.
     package let declaredSize: Int?
+    /// What the client asked of notices.
+    package private(set) var request: NoticeRequest
     /// Only filled when there are enough recipients for it to be faster than looking through them.
     private var known: Set<Address> = []
 
@@ -19,6 +21,7 @@ package struct Envelope: Hashable, Sendable {
         smtpUTF8 = command.smtpUTF8
         nonASCII = command.nonASCII
         declaredSize = command.size
+        request = NoticeRequest(returned: command.returned, envelopeID: command.envelopeID)
     }
 
     package func contains(_ recipient: Address) -> Bool {
@@ -26,8 +29,9 @@ package struct Envelope: Hashable, Sendable {
     }
 
     /// Adds one that is not there yet.
-    package mutating func add(_ recipient: Address, nonASCII: Bool) {
+    package mutating func add(_ recipient: Address, nonASCII: Bool, _ wish: RecipientRequest? = nil) {
         recipients.append(recipient)
+        if let wish { request.add(recipient, wish) }
         self.nonASCII = self.nonASCII || nonASCII
         if known.isEmpty {
             guard recipients.count > 8 else { return }

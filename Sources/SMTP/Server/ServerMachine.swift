@@ -106,7 +106,7 @@ package struct ServerMachine: Sendable {
         guard phase == .commands else { return .nothing }
         switch command {
         case .mail(let command): return mail(command, admission)
-        case .rcpt(let path): return recipient(path)
+        case .rcpt(let path, let request): return recipient(path, request)
         case .data: return data(admission)
         case .bdat(let octets, let last): return beginChunk(octets, last: last, admission)
         case .hello(let name, let extended):
@@ -199,26 +199,26 @@ package struct ServerMachine: Sendable {
         return .reply(.senderOk)
     }
 
-    private mutating func recipient(_ path: ForwardPath) -> Action {
+    private mutating func recipient(_ path: ForwardPath, _ request: RecipientRequest?) -> Action {
         guard let smtpUTF8 = envelope?.smtpUTF8, transfer == .none else {
             return refuse(hello == nil ? .helloFirst : .badSequence)
         }
         switch path {
         case .postmaster:
             guard let postmaster = policy.postmaster else { return refuse(.noPostmaster) }
-            return add(postmaster, nonASCII: false)
+            return add(postmaster, nonASCII: false, request)
         case .address(let address, let nonASCII):
             guard policy.mayRelay else { return refuse(.relayDenied) }
             guard smtpUTF8 || !nonASCII else { return refuse(.needsSMTPUTF8) }
-            return add(address, nonASCII: nonASCII)
+            return add(address, nonASCII: nonASCII, request)
         }
     }
 
-    private mutating func add(_ recipient: Address, nonASCII: Bool) -> Action {
+    private mutating func add(_ recipient: Address, nonASCII: Bool, _ request: RecipientRequest?) -> Action {
         // A repeated recipient gets one copy and a friendly answer.
         if envelope?.contains(recipient) == true { return .reply(.recipientOk) }
         guard (envelope?.recipients.count ?? 0) < policy.recipients else { return .reply(.tooManyRecipients) }
-        envelope?.add(recipient, nonASCII: nonASCII)
+        envelope?.add(recipient, nonASCII: nonASCII, request)
         return .reply(.recipientOk)
     }
 

@@ -28,7 +28,7 @@ package final class ServerSettings: Sendable {
     private static func ehlo(_ hostname: String, _ messageSize: Int, startTLS: Bool) -> ByteBuffer {
         var text = "250-\(hostname)\r\n250-PIPELINING\r\n250-SIZE \(messageSize)\r\n"
         if startTLS { text += "250-STARTTLS\r\n" }
-        text += "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-CHUNKING\r\n250 SMTPUTF8\r\n"
+        text += "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-CHUNKING\r\n250-DSN\r\n250 SMTPUTF8\r\n"
         return ByteBuffer(string: text)
     }
 }

@@ -5,7 +5,7 @@ package enum Command: Hashable, Sendable {
     /// EHLO when `extended`, else HELO. The name is letters, digits and `.-_:[]` only, so it can stand in a header.
     case hello(name: String, extended: Bool)
     case mail(MailCommand)
-    case rcpt(ForwardPath)
+    case rcpt(ForwardPath, RecipientRequest? = nil)
     case data, rset, noop, help, vrfy, quit, startTLS
     /// A chunk of content of so many octets, which follow the command (RFC 3030 section 2).
     case bdat(octets: Int, last: Bool)
@@ -22,6 +22,10 @@ package struct MailCommand: Hashable, Sendable {
     package var eightBit = false
     /// SMTPUTF8 (RFC 6531 section 3.4).
     package var smtpUTF8 = false
+    /// RET (RFC 3461 section 4.3).
+    package var returned: NoticeRequest.Returned?
+    /// ENVID in xtext (RFC 3461 section 4.4).
+    package var envelopeID: String?
 
     package init(sender: ReversePath) {
         self.sender = sender

@@ -10,7 +10,9 @@ package enum CommandParser {
         let argument = afterSpace(line, index, end)
         switch verb {
         case Verb.mail: return .mail(try MailParser.mail(line, argument..<end))
-        case Verb.rcpt: return .rcpt(try MailParser.recipient(line, argument..<end))
+        case Verb.rcpt:
+            let (path, request) = try MailParser.recipient(line, argument..<end)
+            return .rcpt(path, request)
         case Verb.data: return try alone(.data, argument..<end)
         case Verb.ehlo: return .hello(name: try name(line, argument..<end), extended: true)
         case Verb.helo: return .hello(name: try name(line, argument..<end), extended: false)

@@ -15,15 +15,21 @@ enum MailParser {
         return command
     }
 
-    static func recipient(_ line: Span<UInt8>, _ argument: Range<Int>) throws(CommandFault) -> ForwardPath {
+    static func recipient(
+        _ line: Span<UInt8>, _ argument: Range<Int>
+    ) throws(CommandFault) -> (ForwardPath, RecipientRequest?) {
         var index = try keyword("TO:", line, argument)
         let path = try pathRange(line, &index, argument.upperBound)
-        // None of our extensions has a parameter for RCPT.
-        guard index == argument.upperBound else { throw .unknownParameter }
         guard !path.isEmpty else { throw .recipient(.syntax) }
-        if equal(line, path, "postmaster") { return .postmaster }
-        let mailbox = try mailbox(line, path) { .recipient($0) }
-        return .address(mailbox.address, nonASCII: mailbox.nonASCII)
+        let forward: ForwardPath
+        if equal(line, path, "postmaster") {
+            forward = .postmaster
+        } else {
+            let mailbox = try mailbox(line, path) { .recipient($0) }
+            forward = .address(mailbox.address, nonASCII: mailbox.nonASCII)
+        }
+        guard index < argument.upperBound else { return (forward, nil) }
+        return (forward, try recipientRequest(line, index..<argument.upperBound))
     }
 
     /// Spaces after the colon are wrong and common (RFC 5321 section 3.3): they do no harm.
@@ -91,16 +97,7 @@ enum MailParser {
         var index = range.lowerBound
         var body = false
         while index < range.upperBound {
-            while index < range.upperBound, line[index] == 32 { index += 1 }
-            let start = index
-            while index < range.upperBound, line[index] != 32, line[index] != UInt8(ascii: "=") { index += 1 }
-            let keyword = start..<index
-            var value: Range<Int>?
-            if index < range.upperBound, line[index] == UInt8(ascii: "=") {
-                let valueStart = index + 1
-                while index < range.upperBound, line[index] != 32 { index += 1 }
-                value = valueStart..<index
-            }
+            let (keyword, value) = parameter(line, &index, range.upperBound)
             if equal(line, keyword, "SIZE") {
                 guard let value, command.size == nil else { throw .arguments }
                 command.size = try number(line, value)
@@ -112,10 +109,30 @@ enum MailParser {
             } else if equal(line, keyword, "SMTPUTF8") {
                 guard value == nil, !command.smtpUTF8 else { throw .arguments }
                 command.smtpUTF8 = true
+            } else if equal(line, keyword, "RET") {
+                guard let value, command.returned == nil else { throw .arguments }
+                command.returned = try returned(line, value)
+            } else if equal(line, keyword, "ENVID") {
+                guard let value, command.envelopeID == nil else { throw .arguments }
+                command.envelopeID = try envelopeID(line, value)
             } else {
                 throw .unknownParameter
             }
         }
+    }
+
+    /// The next `KEYWORD=value`, or keyword alone; `index` is left after it.
+    static func parameter(
+        _ line: Span<UInt8>, _ index: inout Int, _ end: Int
+    ) -> (keyword: Range<Int>, value: Range<Int>?) {
+        while index < end, line[index] == 32 { index += 1 }
+        let start = index
+        while index < end, line[index] != 32, line[index] != UInt8(ascii: "=") { index += 1 }
+        let keyword = start..<index
+        guard index < end, line[index] == UInt8(ascii: "=") else { return (keyword, nil) }
+        let valueStart = index + 1
+        while index < end, line[index] != 32 { index += 1 }
+        return (keyword, valueStart..<index)
     }
 
     /// 1 to 20 digits (RFC 1870 section 6.1).
@@ -131,7 +148,7 @@ enum MailParser {
         return number
     }
 
-    private static func equal(_ line: Span<UInt8>, _ range: Range<Int>, _ word: StaticString) -> Bool {
+    static func equal(_ line: Span<UInt8>, _ range: Range<Int>, _ word: StaticString) -> Bool {
         guard range.count == word.utf8CodeUnitCount else { return false }
         return word.withUTF8Buffer { word in
             for (offset, index) in range.enumerated() {

@@ -27,6 +27,8 @@ class Conduct:
     def __init__(self, options):
         self.options = options
         self.fixed = dict(each.split("=", 1) for each in options.reply)
+        self.named = {name: words.encode().decode("unicode_escape")
+                      for name, words in (each.split("=", 1) for each in options.recipient)}
         self.seen = {}
         self.drops = options.drop_after_dot
 
@@ -36,6 +38,12 @@ class Conduct:
             return f"550 5.7.1 Service unavailable; client [{peer}] blocked using zen.blocklist.example"
         if phase in self.fixed:
             return self.fixed[phase]
+        if phase == "rcpt" and key:
+            name = key[1].partition("<")[2].partition("@")[0]
+            if name in self.named:
+                return self.named[name]
+            if name == self.options.flood:
+                return "\r\n".join([f"550-{'x' * 60}"] * 160_000 + ["550 at last"])
         if phase == "rcpt" and self.options.greylist is not None:
             first = self.seen.setdefault((peer, key), time.monotonic())
             if time.monotonic() - first < self.options.greylist:
@@ -70,8 +78,8 @@ class Session(asyncio.Protocol):
         """Returns whether the ordinary reply was given."""
         refusal = self.conduct.refusal(phase, self.peer, key) if phase else None
         if refusal:
-            self.recorder.event("refused", peer=self.peer, helo=self.helo, phase=phase, reply=refusal)
-        text = ((refusal or ordinary) + "\r\n").encode()
+            self.recorder.event("refused", peer=self.peer, helo=self.helo, phase=phase, reply=refusal[:500])
+        text = ((refusal or ordinary) + "\r\n").encode("latin-1", "replace")
         if self.conduct.options.slow and phase:
             asyncio.get_running_loop().call_later(self.conduct.options.slow, self.write, text)
         else:
@@ -106,7 +114,8 @@ class Session(asyncio.Protocol):
 
     def on_ehlo(self, name):
         self.helo = name
-        extensions = ["PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 60000000"]
+        extensions = ["PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", f"SIZE {self.conduct.options.size}",
+                      *self.conduct.options.extension]
         if self.context and not self.secure:
             extensions.append("STARTTLS")
         lines = ["receiver.example"] + [each for each in extensions if each not in self.conduct.options.without]
@@ -215,6 +224,11 @@ def parser():
     made.add_argument("--port", type=int, required=True)
     made.add_argument("--address", action="append", help="may be repeated; default: 127.0.0.1")
     made.add_argument("--refuse-half", choices=phases, help="550 in this phase to addresses that end in an odd number")
+    made.add_argument("--recipient", action="append", default=[], metavar="NAME=REPLY",
+                      help="what RCPT for this local part is answered with, escapes as in Python: nobody=550 no\\0such")
+    made.add_argument("--flood", metavar="NAME", help="RCPT for this local part is answered with 10 MB")
+    made.add_argument("--size", type=int, default=60_000_000, help="what SIZE announces")
+    made.add_argument("--extension", action="append", default=[], help="announced too")
     made.add_argument("--greylist", type=float, metavar="SECONDS")
     made.add_argument("--reply", action="append", default=[], metavar="PHASE=REPLY", help="rcpt=421 4.3.2 Busy")
     made.add_argument("--drop-after-dot", type=int, default=0, metavar="MESSAGES")

@@ -19,6 +19,7 @@ struct ServerHandlerTests {
                 250-ENHANCEDSTATUSCODES\r
                 250-8BITMIME\r
                 250-CHUNKING\r
+                250-DSN\r
                 250 SMTPUTF8\r
 
                 """)

@@ -50,7 +50,7 @@ struct CommandParserTests {
         CommandFixture("MAIL FROM:<> SIZE=999999999999999999999", fault: .arguments),
         CommandFixture("MAIL FROM:<> BODY=BINARYMIME", fault: .arguments),
         CommandFixture("MAIL FROM:<> SMTPUTF8=1", fault: .arguments),
-        CommandFixture("MAIL FROM:<> RET=FULL", fault: .unknownParameter),
+        CommandFixture("MAIL FROM:<> MT-PRIORITY=3", fault: .unknownParameter),
         CommandFixture("MAIL FROM:<> =", fault: .unknownParameter),
         CommandFixture("MAIL FROM:<a>", fault: .sender(.syntax)),
         CommandFixture("MAIL FROM:<postmaster>", fault: .sender(.syntax)),
@@ -67,7 +67,7 @@ struct CommandParserTests {
         CommandFixture("RCPT TO:<postmaster@b>", .rcpt(.address(address("postmaster", "b"), nonASCII: false))),
         CommandFixture("RCPT TO:<>", fault: .recipient(.syntax)),
         CommandFixture("RCPT TO:<a>", fault: .recipient(.syntax)),
-        CommandFixture("RCPT TO:<a@b> NOTIFY=NEVER", fault: .unknownParameter),
+        CommandFixture("RCPT TO:<a@b> RRVS=2026-01-01T00:00:00Z", fault: .unknownParameter),
         CommandFixture(
             "RCPT TO:<" + String(repeating: "l", count: 65) + "@b>", fault: .recipient(.localPartTooLong)),
         CommandFixture("RCPT FROM:<a@b>", fault: .arguments),

@@ -1,0 +1,155 @@
+import Delivery
+import Mail
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import Figaro
+
+/// What notices say, and what an operator may write about it.
+@Suite struct `Texts of notices` {
+    static let builtIn = NoticeTextFiles.load(nil, Problems()) ?? [:]
+
+    static let node = """
+        hostname: relay.example
+        spool: /tmp/spool
+        listeners: [{ address: 127.0.0.1, port: 2525 }]
+
+        """
+
+    func check(_ more: String) throws -> (node: NodeConfiguration?, problems: [String]) {
+        let (node, problems) = try decodeNode(Self.node + more)
+        guard let node, problems.isEmpty else { return (node, problems) }
+        let found = Problems()
+        LoadedConfiguration.check(node, Self.builtIn, found)
+        return (node, found.list.map(\.description))
+    }
+
+    @Test func `are there in English and German, and say the same things`() throws {
+        #expect(Set(Self.builtIn.keys) == ["en", "de"])
+        let english = try #require(Self.builtIn["en"])
+        let german = try #require(Self.builtIn["de"])
+        #expect(Set(english.advice.keys) == Set(german.advice.keys))
+        #expect(english != german)
+        for texts in [english, german] {
+            for kind in NoticeKind.allCases {
+                let notice = Notice(
+                    id: MessageID(value: 1), boundary: "b", date: Timestamp(milliseconds: 0), hostname: "relay.example",
+                    to: Address(localPart: "a", domain: "b.example"),
+                    about: Notice.About(
+                        id: MessageID(value: 2), arrived: Timestamp(milliseconds: 0),
+                        expires: Timestamp(milliseconds: 0), request: nil),
+                    kind: kind,
+                    reports: [
+                        RecipientReport(
+                            recipient: Address(localPart: "c", domain: "d.example"), kind: .failed, reason: "x",
+                            at: Timestamp(milliseconds: 0))
+                    ], texts: texts)
+                let text = String(buffer: notice.opening(.headers(encoded: false)))
+                #expect(text.contains("Content-Language: \(texts.language)\r\n"))
+                #expect(text.utf8.allSatisfy { $0 < 127 })
+                #expect(!text.contains("{"))
+            }
+        }
+    }
+
+    @Test func `may be added and replaced by files`() throws {
+        let folder = try TemporaryFolder()
+        let english = String(decoding: PackageResources.notice_en_yaml, as: UTF8.self)
+        try folder.write("a.yaml", english.replacing("language: en", with: "language: fr"))
+        try folder.write("b.yaml", english.replacing("from: Mail Delivery System", with: "from: Posty"))
+        let problems = Problems()
+        let texts = try #require(NoticeTextFiles.load(folder.path, problems))
+        #expect(texts.keys.sorted() == ["de", "en", "fr"])
+        #expect(texts["en"]?.from == "Posty")
+    }
+
+    @Test(arguments: [
+        ("language: en", "language: e", "a language tag"), ("from: ", "form: ", "did you mean “from”?"),
+        ("until {until},", "until {untill},", "{untill} is none of"),
+        ("{remote} said", "{remote said", "a { without a }"),
+        ("  recipient:", "  receipient:", "is no cause — did you mean “recipient”?"),
+        ("relayed: Taken by {remote}.", "", "“relayed” is missing"),
+    ])
+    func `that are wrong are named with file and key`(_ old: String, _ new: String, _ expected: String) throws {
+        let folder = try TemporaryFolder()
+        let english = String(decoding: PackageResources.notice_en_yaml, as: UTF8.self)
+        try folder.write("x.yaml", english.replacing(old, with: new, maxReplacements: 1))
+        let problems = Problems()
+        #expect(NoticeTextFiles.load(folder.path, problems) == nil)
+        let found = problems.list.map(\.description).joined(separator: "\n")
+        let words = expected.split(separator: " — ")
+        #expect(words.allSatisfy { found.contains($0) }, "\(found)")
+    }
+
+    @Test func `of one language stand in one file`() throws {
+        let folder = try TemporaryFolder()
+        let english = String(decoding: PackageResources.notice_en_yaml, as: UTF8.self)
+        try folder.write("a.yaml", english)
+        try folder.write("b.yaml", english)
+        let problems = Problems()
+        #expect(NoticeTextFiles.load(folder.path, problems) == nil)
+        #expect(problems.list.contains { $0.description.contains("a.yaml has as well") })
+    }
+
+    @Test func `are chosen for the node and by customer`() throws {
+        let (node, problems) = try check(
+            """
+            notices: { language: DE, delay_after: never, full_message: 10KB, gather: 1s }
+            customers: { acme: { networks: [127.0.0.1/32], language: en }, globex: { networks: [127.0.0.2/32] } }
+
+            """)
+        #expect(problems == [])
+        let notices = try #require(node).notices
+        #expect(notices.language == "de" && notices.languages == ["acme": "en"])
+        #expect(notices.delayAfter == nil && notices.fullMessage == 10 << 10 && notices.gather == .seconds(1))
+        let plain = try check("customers: { acme: { networks: [127.0.0.1/32] } }\n")
+        #expect(plain.problems == [])
+        #expect(plain.node?.notices.delayAfter == .hours(4))
+    }
+
+    @Test(arguments: [
+        ("notices: { language: fr }", "notices.language: no texts for “fr”"),
+        ("notices: { delay_after: 1s }", "must be from 5s"),
+        ("notices: { delay_after: soon }", "expected a span"), ("notices: { langauge: en }", "did you mean"),
+    ])
+    func `that are not there are an error`(_ more: String, _ expected: String) throws {
+        let (_, problems) = try check(more + "\ncustomers: { acme: { networks: [127.0.0.1/32] } }\n")
+        #expect(problems.contains { $0.contains(expected) }, "\(problems)")
+    }
+
+    @Test func `of a customer that are not there are an error at its place`() throws {
+        let (_, problems) = try check("customers: { acme: { networks: [127.0.0.1/32], language: gm } }\n")
+        #expect(problems.contains { $0.contains("relay.yaml:4") && $0.contains("no texts for “gm”") }, "\(problems)")
+    }
+}
+
+@Suite struct `The route of notices` {
+    static let map = "ranges: { v: { cidr: 192.0.2.0/31, ehlo: o.example } }\npools: { main: { members: [v] } }\n"
+
+    @Test func `is chosen by the sender <>`() throws {
+        let (map, problems) = try expand([
+            "a.yaml": Self.map + "routes: { back: { when: { sender: <> }, steps: [pool main/1] } }"
+        ])
+        #expect(problems == [])
+        #expect(map?.map.nullRoute == "back")
+        #expect(map?.map.routes["back"] == [IPMap.Step(pool: "main", budget: 1)])
+        #expect(map?.map.routes["default"] == [IPMap.Step(pool: "main", budget: 4)])
+    }
+
+    @Test(arguments: [
+        ("{ back: { steps: [pool main/1] } }", "needs “when”"),
+        ("{ back: { when: { sender: a@b.example }, steps: [pool main/1] } }", "expected <>"),
+        ("{ default: { when: { sender: <> }, steps: [pool main/1] } }", "for everything that no other route is for"),
+        (
+            "{ a: { when: { sender: <> }, steps: [pool main/1] }, b: { when: { sender: <> }, steps: [pool main/1] } }",
+            "has the route “a” already"
+        ),
+        ("{ back: { when: { sendr: <> }, steps: [pool main/1] } }", "did you mean “sender”?"),
+    ])
+    func `has no other condition yet`(_ routes: String, _ expected: String) throws {
+        let (map, problems) = try expand(["a.yaml": Self.map + "routes: " + routes])
+        #expect(map == nil)
+        #expect(problems.contains { $0.contains(expected) }, "\(problems)")
+    }
+}
