@@ -69,6 +69,8 @@ class World:
             "log": {"level": "warning"}, "customers": customers,
             "dns": {"servers": [f"127.0.0.1:{self.dns.port}"]},
             "delivery": {"port": self.port, "allow": [f"127.96.0.0/11:{self.port}"]},
+            # What was filled looks hours old: telling its senders of the delay would be mail that nobody counts on.
+            "notices": {"delay_after": "never"},
             **(configuration or {})})
         self.spool = self.figaro.spool
 

@@ -34,7 +34,7 @@ def shape(spool):
     """What a spool's queue looks like: rows and average octets of each table and index."""
     with contextlib.closing(sqlite3.connect(pathlib.Path(spool) / "queue.sqlite")) as database:
         counts = {table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-                  for table in ("message", "waiting", "agenda", "failed")}
+                  for table in ("message", "waiting", "agenda", "untold")}
         octets = {
             "envelope": "SELECT avg(length(envelope)) FROM message",
             "content": "SELECT avg(length(content)) FROM message",
