@@ -25,17 +25,43 @@ struct ControlTests {
     }
 
     @Test func `a request gets its lines and its end`() throws {
-        let server = try serve { request, send in
-            _ = send("{\"asked\":\"\(request.domain ?? "")\"}")
+        let server = try serve { request, caller in
+            guard case .queue(let request) = request else { return ControlEnd(unknown: true) }
+            _ = caller.progress("half of it")
+            _ = caller.send("{\"asked\":\"\(request.domain ?? "")\"}")
             return ControlEnd(more: true)
         }
         defer { server.stop() }
         var lines: [String] = []
         let end = try ControlClient.ask(
-            ControlRequest(command: .queueList, domain: "example.com", limit: 5), at: path
+            .queue(QueueRequest(verb: .list, domain: "example.com", limit: 5)), at: path
         ) { lines.append($0) }
         #expect(lines == ["{\"asked\":\"example.com\"}"])
         #expect(end == ControlEnd(more: true))
+    }
+
+    @Test func `whoever asks is known by the user that they are`() throws {
+        let server = try serve { _, caller in ControlEnd(error: caller.name) }
+        defer { server.stop() }
+        #expect {
+            _ = try ControlClient.ask(.trace(TraceRequest(id: "X")), at: path) { _ in }
+        } throws: { "\($0)".hasSuffix("uid \(getuid()))") || "\($0)" == "uid \(getuid())" }
+    }
+
+    @Test func `long work learns that nobody waits any more`() throws {
+        let ended = DispatchSemaphore(value: 0)
+        let server = try serve { _, caller in
+            while caller.isThere() { usleep(1_000) }
+            ended.signal()
+            return ControlEnd()
+        }
+        defer { server.stop() }
+        let socket = try UnixSocket.make()
+        try UnixSocket.connect(socket, to: path)
+        #expect(UnixSocket.send(socket, JSONLine.text(ControlRequest.trace(TraceRequest(id: "X"))) + "\n"))
+        #expect(ended.wait(timeout: .now() + .milliseconds(100)) == .timedOut)
+        close(socket)
+        #expect(ended.wait(timeout: .now() + .seconds(5)) == .success)
     }
 
     @Test func `the socket is for its owner and group alone, and goes with the relay`() throws {
@@ -68,7 +94,7 @@ struct ControlTests {
 
     @Test func `without a relay the command says so`() {
         #expect {
-            _ = try ControlClient.ask(ControlRequest(command: .trace, id: "X"), at: path) { _ in }
+            _ = try ControlClient.ask(.trace(TraceRequest(id: "X")), at: path) { _ in }
         } throws: { "\($0)".hasPrefix("no relay is running on \(path)") }
     }
 
@@ -102,7 +128,7 @@ struct ControlTests {
         }
         var refused = false
         for _ in 0..<100 where !refused {
-            refused = (try? ControlClient.ask(ControlRequest(command: .trace, id: "X"), at: path) { _ in }) == nil
+            refused = (try? ControlClient.ask(.trace(TraceRequest(id: "X")), at: path) { _ in }) == nil
             usleep(10_000)
         }
         #expect(refused)
@@ -110,7 +136,7 @@ struct ControlTests {
         var answered = false
         for _ in 0..<100 where !answered {
             usleep(10_000)
-            answered = (try? ControlClient.ask(ControlRequest(command: .trace, id: "X"), at: path) { _ in }) != nil
+            answered = (try? ControlClient.ask(.trace(TraceRequest(id: "X")), at: path) { _ in }) != nil
         }
         #expect(answered)
     }
@@ -128,7 +154,7 @@ struct ControlTests {
         }
         breaking.start()
         #expect {
-            _ = try ControlClient.ask(ControlRequest(command: .trace, id: "X"), at: path) { _ in }
+            _ = try ControlClient.ask(.trace(TraceRequest(id: "X")), at: path) { _ in }
         } throws: { "\($0)".contains("broke off") || "\($0)".contains("does not take") }
     }
 

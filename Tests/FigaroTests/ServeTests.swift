@@ -123,11 +123,11 @@ struct ServeTests {
                 var events: [TraceReport] = []
                 for _ in 0..<600 where events.count < 2 {
                     usleep(100_000)
-                    let listed = Self.ask(ControlRequest(command: .queueList, domain: "sink.example"), socket)
+                    let listed = Self.ask(.queue(QueueRequest(verb: .list, domain: "sink.example")), socket)
                     guard let report = listed.first.flatMap({ JSONLine.value(QueueReport.self, from: $0) }) else {
                         continue
                     }
-                    events = Self.ask(ControlRequest(command: .trace, id: report.id), socket).compactMap {
+                    events = Self.ask(.trace(TraceRequest(id: report.id)), socket).compactMap {
                         JSONLine.value(TraceReport.self, from: $0)
                     }
                 }
@@ -144,7 +144,7 @@ struct ServeTests {
                 var listed: [String] = []
                 for _ in 0..<600 where listed.isEmpty {
                     usleep(100_000)
-                    listed = Self.ask(ControlRequest(command: .queueList), path + "/spool/control.sock")
+                    listed = Self.ask(.queue(QueueRequest(verb: .list)), path + "/spool/control.sock")
                 }
                 try? "\(listed.count)".write(toFile: path + "/kept", atomically: true, encoding: .utf8)
             }

@@ -9,10 +9,10 @@ enum ControlClient {
 
     /// Octets of a line of an answer: a message to 100,000 recipients fits.
     private static let lineLimit = 32 << 20
-    /// Between two lines; a list over a large queue searches for a while.
+    /// Between two lines, progress among them.
     private static let timeout = 60
 
-    /// Asks and hands out each line as it comes.
+    /// Asks and hands out each line as it comes; progress goes to whoever sits at the terminal.
     ///
     /// - Returns: how it ended; its `error` has been thrown already.
     static func ask(
@@ -37,7 +37,11 @@ enum ControlClient {
         var reader = LineReader(socket: socket, limit: lineLimit)
         while case .line(let text) = reader.next() {
             guard let end = JSONLine.value(ControlEnd.self, from: text) else {
-                line(text)
+                if let progress = JSONLine.value(ControlProgress.self, from: text) {
+                    Terminal.complain(Visible.text(progress.progress))
+                } else {
+                    line(text)
+                }
                 continue
             }
             if let error = end.error { throw NoAnswer(description: error) }

@@ -1,25 +1,26 @@
-/// One request on the control socket: one line of JSON. The answer is lines of JSON, the last of which is a
-/// ``ControlEnd``.
-struct ControlRequest: Codable, Sendable, Hashable {
-    enum Command: String, Codable, Sendable {
-        case queueList = "queue list"
-        case queueShow = "queue show"
-        case trace
-    }
+/// One request on the control socket: one line of JSON that names its area, each of which has a type of its own beside
+/// its desk. The answer is lines of JSON: what was asked for, ``ControlProgress`` between them where it takes a while,
+/// and a ``ControlEnd`` as the last.
+enum ControlRequest: Codable, Sendable, Hashable {
+    case queue(QueueRequest)
+    case trace(TraceRequest)
 
-    var command: Command
-    /// The message that is meant.
-    var id: String?
-    var domain: String?
-    var customer: String?
-    var sender: String?
-    /// 1 to ``limit``.
-    var limit: Int?
-
-    /// Messages in one list; more would keep a person waiting and help nobody.
-    static let limit = 10_000
     /// Octets of a request line.
     static let lineLimit = 16 << 10
+
+    /// As the log names it.
+    var name: String {
+        switch self {
+        case .queue(let request): "queue \(request.verb.rawValue)"
+        case .trace: "trace"
+        }
+    }
+}
+
+/// How far long work has come; it also keeps the other side waiting.
+struct ControlProgress: Codable, Sendable, Hashable {
+    /// One line for a person, safe to show.
+    var progress: String
 }
 
 /// The last line of an answer.

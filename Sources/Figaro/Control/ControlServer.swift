@@ -8,10 +8,8 @@ import Synchronization
 ///
 /// Who may ask is decided by the file's permissions: its owner and its group.
 final class ControlServer: Sendable {
-    /// Sends one line; false when nobody reads any more.
-    typealias Send = (String) -> Bool
     /// Answers a request line by line and tells how it ended.
-    typealias Answer = @Sendable (ControlRequest, Send) -> ControlEnd
+    typealias Answer = @Sendable (ControlRequest, ControlCaller) -> ControlEnd
 
     /// Why the socket cannot be served, in words for the operator.
     struct CannotServe: Error, CustomStringConvertible {
@@ -104,8 +102,9 @@ final class ControlServer: Sendable {
         switch reader.next() {
         case .line(let line):
             if let request = JSONLine.value(ControlRequest.self, from: line) {
-                logger.debug("command", metadata: ["command": "\(request.command.rawValue)"])
-                end = answer(request) { UnixSocket.send(socket, $0 + "\n") }
+                let caller = ControlCaller(socket: socket) { self.isStopping.withLock { $0 } }
+                logger.debug("command", metadata: ["command": "\(request.name)", "by": "\(caller.name)"])
+                end = answer(request, caller)
             } else {
                 end = ControlEnd(error: "not a request that this version knows")
             }

@@ -35,6 +35,24 @@ enum UnixSocket {
         setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
     }
 
+    /// The user at the other side of a connection; nil when the system does not say.
+    static func peer(_ socket: Int32) -> uid_t? {
+        // `struct ucred` of <bits/socket.h>, which Glibc shows to GNU sources alone: pid, uid, gid.
+        var credentials: (pid: Int32, user: UInt32, group: UInt32) = (0, 0, 0)
+        var size = socklen_t(MemoryLayout.size(ofValue: credentials))
+        guard getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0,
+            size == MemoryLayout.size(ofValue: credentials)
+        else { return nil }
+        return credentials.user
+    }
+
+    /// False once the other side has closed its end.
+    static func isOpen(_ socket: Int32) -> Bool {
+        var asked = pollfd(fd: socket, events: 0, revents: 0)
+        guard poll(&asked, 1, 0) > 0 else { return true }
+        return Int32(asked.revents) & (POLLHUP | POLLERR | POLLNVAL) == 0
+    }
+
     /// Sends all of it; false when the other side is gone or does not read.
     static func send(_ socket: Int32, _ text: String) -> Bool {
         var text = text

@@ -54,7 +54,7 @@ struct Relay {
             ids: ids, time: SystemTime(), group: group,
             logger: Logger(label: "intake"))
         try await intake.bind(accepting: false)
-        let desk = ControlDesk(queue: queue, history: kept.history)
+        let desk = ControlDesk(queue: QueueDesk(queue: queue), trace: TraceDesk(history: kept.history))
         let console = try await console(
             node.metrics, MetricsPage(queue: queue, engine: engine, intake: intake, meter: kept.meter), group)
         let control = try ControlServer(
