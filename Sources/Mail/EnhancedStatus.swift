@@ -18,27 +18,36 @@ package struct EnhancedStatus: Hashable, Sendable, CustomStringConvertible {
     /// Reads `5.7.1` where it stands at the start of a reply's text; nil when none stands there.
     ///
     /// - Returns: the code and how many bytes it took, without the space after it.
-    package static func leading(_ text: some Collection<UInt8>) -> (code: EnhancedStatus, length: Int)? {
-        var parts: [UInt16] = []
-        var number: UInt16?
-        var length = 0
-        for byte in text {
-            if (48...57).contains(byte) {
-                let digit = UInt16(byte - 48)
-                let value = (number ?? 0) * 10 + digit
-                guard value <= 999 else { return nil }
-                number = value
-            } else if byte == 46, let value = number, parts.count < 2 {
-                parts.append(value)
-                number = nil
-            } else {
-                break
+    package static func leading(_ text: Span<UInt8>) -> (code: EnhancedStatus, length: Int)? {
+        var index = 0
+        guard let status = number(text, &index), status == 2 || status == 4 || status == 5,
+            takeDot(text, &index), let subject = number(text, &index),
+            takeDot(text, &index), let detail = number(text, &index)
+        else { return nil }
+        if index < text.count {
+            switch text[index] {
+            case 32, 9, 13, 10: break
+            default: return nil
             }
-            length += 1
         }
-        guard parts.count == 2, let detail = number, [2, 4, 5].contains(parts[0]) else { return nil }
-        let after = text.dropFirst(length).first
-        guard after == nil || after == 32 || after == 9 || after == 13 || after == 10 else { return nil }
-        return (EnhancedStatus(UInt8(parts[0]), parts[1], detail), length)
+        return (EnhancedStatus(UInt8(status), subject, detail), index)
+    }
+
+    /// 0 to 999; nil where no digit stands, or a larger number.
+    private static func number(_ text: Span<UInt8>, _ index: inout Int) -> UInt16? {
+        let start = index
+        var value: UInt16 = 0
+        while index < text.count, (48...57).contains(text[index]) {
+            value = value * 10 + UInt16(text[index] - 48)
+            guard value <= 999 else { return nil }
+            index += 1
+        }
+        return index > start ? value : nil
+    }
+
+    private static func takeDot(_ text: Span<UInt8>, _ index: inout Int) -> Bool {
+        guard index < text.count, text[index] == 46 else { return false }
+        index += 1
+        return true
     }
 }

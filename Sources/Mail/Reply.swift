@@ -18,7 +18,7 @@ package struct Reply: Hashable, Sendable, CustomStringConvertible {
 
     /// One line for a log or a trace: `550 5.7.1 blocked`.
     package var description: String {
-        let oneLine = String(text.map { $0 == "\n" ? " " : $0 })
+        let oneLine = text.utf8.contains(10) ? String(text.map { $0 == "\n" ? " " : $0 }) : text
         guard let enhanced else { return "\(code) \(oneLine)" }
         return "\(code) \(enhanced) \(oneLine)"
     }

@@ -47,7 +47,7 @@ extension Refusal {
     package static func said(_ words: String, cause: Cause = .unknown, at: Timestamp) -> Refusal {
         let code = UInt16(words.prefix(3)) ?? 450
         let rest = Array(words.utf8.dropFirst(4))
-        let found = EnhancedStatus.leading(rest)
+        let found = EnhancedStatus.leading(rest.span)
         let text = String(decoding: rest.dropFirst(found.map { $0.length + 1 } ?? 0), as: UTF8.self)
         return Refusal(
             host: "mx.example.org", phase: .rcpt, answer: .reply(Reply(code, found?.code, text)), cause: cause, at: at)

@@ -202,7 +202,8 @@ extension Reply {
         var rest = example.dropFirst(3)
         guard rest.isEmpty || rest.first == " " || rest.first == "-" else { return nil }
         rest = rest.dropFirst()
-        guard let (status, length) = EnhancedStatus.leading(rest.utf8) else {
+        let octets = Array(rest.utf8)
+        guard let (status, length) = EnhancedStatus.leading(octets.span) else {
             self.init(code, nil, String(rest))
             return
         }

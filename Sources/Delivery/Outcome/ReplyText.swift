@@ -32,8 +32,8 @@ enum ReplyText {
                         }
                         if byte == 10, skippingStatus {
                             // A code takes eleven bytes at most, 5.999.999 and what must follow it.
-                            let head = bytes[index..<min(index + 11, length)]
-                            index += EnhancedStatus.leading(head)?.length ?? 0
+                            let head = UnsafeBufferPointer(rebasing: bytes[index..<min(index + 11, length)])
+                            index += EnhancedStatus.leading(head.span)?.length ?? 0
                         }
                     } else {
                         words[count] = byte &- UInt8(ascii: "A") < 26 ? byte | 32 : byte
