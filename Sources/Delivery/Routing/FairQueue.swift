@@ -1,0 +1,62 @@
+import DequeModule
+
+/// What waits for one site, drawn round-robin over customers so that no customer's newsletter delays another's letter.
+struct FairQueue<Element> {
+    /// A customer's lane stays when it has run empty: there are as many as customers write to the site.
+    private var lanes: [Deque<Element>] = []
+    private var places: [String: Int] = [:]
+    /// Lanes with something waiting; the first is next.
+    private var turns: Deque<Int> = []
+    private(set) var count = 0
+
+    var isEmpty: Bool { count == 0 }
+
+    /// How much of this customer waits here.
+    func count(of customer: String) -> Int { places[customer].map { lanes[$0].count } ?? 0 }
+
+    mutating func append(_ element: Element, of customer: String) {
+        let lane = lane(of: customer)
+        if lanes[lane].isEmpty { turns.append(lane) }
+        lanes[lane].append(element)
+        count += 1
+    }
+
+    /// Puts back what was drawn and could not be used; it is its customer's next.
+    mutating func prepend(_ element: Element, of customer: String) {
+        let lane = lane(of: customer)
+        if lanes[lane].isEmpty { turns.prepend(lane) }
+        lanes[lane].prepend(element)
+        count += 1
+    }
+
+    mutating func popFirst() -> Element? {
+        guard let lane = turns.popFirst(), let element = lanes[lane].popFirst() else { return nil }
+        if !lanes[lane].isEmpty { turns.append(lane) }
+        count -= 1
+        return element
+    }
+
+    /// Up to `limit` elements, without taking them, in no order that means anything.
+    func some(_ limit: Int) -> [Element] {
+        var found: [Element] = []
+        for lane in lanes {
+            for element in lane {
+                guard found.count < limit else { return found }
+                found.append(element)
+            }
+        }
+        return found
+    }
+
+    mutating func removeAll() -> [Element] {
+        defer { self = FairQueue() }
+        return lanes.flatMap { $0 }
+    }
+
+    private mutating func lane(of customer: String) -> Int {
+        if let known = places[customer] { return known }
+        places[customer] = lanes.count
+        lanes.append([])
+        return lanes.count - 1
+    }
+}
