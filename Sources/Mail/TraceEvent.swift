@@ -1,5 +1,8 @@
 /// One line in the life of a message, as `figaro trace` tells it.
-package enum TraceEvent: Sendable, Hashable {
+///
+/// Each is some 300 octets with a dozen texts in them and is handed on several times for every message, so it is kept
+/// in one box, and handing it on costs one count.
+package indirect enum TraceEvent: Sendable, Hashable {
     case accepted(Acceptance)
     case attempted(Attempt)
     case ended(End)

@@ -5,8 +5,8 @@ package import Queue
 package enum PlannerAction: Sendable {
     /// Find the hosts of this domain; `resolved` follows.
     case resolve(HostQuery)
-    /// Open a session; `opened` or `failed` follows.
-    case open(SessionPlan)
+    /// Open a session; `opened` or `failed` follows. Boxed: the others are small, and every message makes some of them.
+    indirect case open(SessionPlan)
     /// Send on an open session; `finished` follows.
     case send(SessionID, Transaction)
     /// Say QUIT on an idle session.
