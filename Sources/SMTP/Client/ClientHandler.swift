@@ -14,6 +14,9 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
+    /// Octets of content up to which copying it before its final dot costs less than writing the two as a vector.
+    private static let copied = 16 << 10
+
     private let hello: String
     private let host: String
     private let security: ClientTLS
@@ -232,8 +235,15 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
         switch envelope.content {
         case .inline(let content):
             var stuffing = DotStuffing()
-            context.write(wrapOutboundOut(stuffing.stuff(content)), promise: nil)
-            writeEnding(stuffing.ending)
+            let stuffed = stuffing.stuff(content)
+            guard stuffed.readableBytes <= Self.copied else {
+                context.write(wrapOutboundOut(stuffed), promise: nil)
+                return writeEnding(stuffing.ending)
+            }
+            output.clear()
+            output.writeImmutableBuffer(stuffed)
+            output.writeImmutableBuffer(stuffing.ending)
+            writeEnding(output)
         case .stream(let open):
             let stream = ContentStream(size: envelope.size, channel: context.channel, handler: self)
             self.stream = stream
