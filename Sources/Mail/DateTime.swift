@@ -12,21 +12,27 @@ extension ByteBuffer {
         let (year, month, dayOfMonth) = Self.civil(day)
         // 1970-01-01 was a Thursday.
         let weekday = Int(((day + 4) % 7 + 7) % 7)
-        writeName("SunMonTueWedThuFriSat", weekday)
-        writeStaticString(", ")
-        writeDigits(dayOfMonth, 2)
-        writeInteger(UInt8(ascii: " "))
-        writeName("JanFebMarAprMayJunJulAugSepOctNovDec", Int(month) - 1)
-        writeInteger(UInt8(ascii: " "))
-        writeDigits(year, 4)
-        writeInteger(UInt8(ascii: " "))
-        writeDigits(rest / 3_600, 2)
-        writeInteger(UInt8(ascii: ":"))
-        writeDigits(rest / 60 % 60, 2)
-        writeInteger(UInt8(ascii: ":"))
-        writeDigits(rest % 60, 2)
-        writeStaticString(" +0000")
+        writeWithUnsafeMutableBytes(minimumWritableBytes: Self.dateTimeLength) { octets in
+            Self.put("SunMonTueWedThuFriSat", weekday, octets, at: 0)
+            Self.put(",  ", 0, octets, at: 3)
+            Self.put(dayOfMonth, 2, octets, at: 5)
+            octets[7] = UInt8(ascii: " ")
+            Self.put("JanFebMarAprMayJunJulAugSepOctNovDec", Int(month) - 1, octets, at: 8)
+            octets[11] = UInt8(ascii: " ")
+            Self.put(year, 4, octets, at: 12)
+            octets[16] = UInt8(ascii: " ")
+            Self.put(rest / 3_600, 2, octets, at: 17)
+            octets[19] = UInt8(ascii: ":")
+            Self.put(rest / 60 % 60, 2, octets, at: 20)
+            octets[22] = UInt8(ascii: ":")
+            Self.put(rest % 60, 2, octets, at: 23)
+            Self.put(" +0", 0, octets, at: 25)
+            Self.put("000", 0, octets, at: 28)
+            return Self.dateTimeLength
+        }
     }
+
+    private static var dateTimeLength: Int { 31 }
 
     /// The proleptic Gregorian date of a day counted from 1970-01-01, in eras of 400 years (146,097 days).
     private static func civil(_ day: Int64) -> (year: Int64, month: Int64, day: Int64) {
@@ -40,18 +46,22 @@ extension ByteBuffer {
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * marchMonth + 2) / 5 + 1)
     }
 
-    private mutating func writeName(_ names: StaticString, _ index: Int) {
+    /// The three letters at that place of a list.
+    private static func put(
+        _ names: StaticString, _ index: Int, _ octets: UnsafeMutableRawBufferPointer, at offset: Int
+    ) {
         names.withUTF8Buffer { names in
-            _ = writeBytes(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(names)[index * 3..<index * 3 + 3]))
+            for place in 0..<3 { octets[offset + place] = names[index * 3 + place] }
         }
     }
 
-    private mutating func writeDigits(_ value: Int64, _ digits: Int) {
-        var divisor: Int64 = 1
-        for _ in 1..<digits { divisor *= 10 }
-        while divisor > 0 {
-            writeInteger(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / divisor % 10))
-            divisor /= 10
+    private static func put(
+        _ value: Int64, _ digits: Int, _ octets: UnsafeMutableRawBufferPointer, at offset: Int
+    ) {
+        var rest = value
+        for place in stride(from: digits - 1, through: 0, by: -1) {
+            octets[offset + place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
         }
     }
 }

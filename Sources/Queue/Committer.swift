@@ -66,10 +66,10 @@ final class Committer {
         let now = time.now()
         cycle.batch.at = now
         cycle.take(agenda: taken)
-        for pending in taken.accepted {
-            cycle.pending.append(pending)
-            add(pending.accepted, to: &cycle, now: now)
-        }
+        cycle.pending += taken.accepted
+        cycle.batch.accepted.reserveCapacity(taken.accepted.count)
+        cycle.arrivals.reserveCapacity(taken.accepted.count)
+        for pending in taken.accepted { add(pending.accepted, to: &cycle, now: now) }
         for telling in taken.tellings {
             cycle.tellings.append(telling)
             for notice in telling.notices { add(notice, to: &cycle, now: now) }

@@ -165,12 +165,14 @@ final class Inbox: Sendable {
     private func take(_ state: inout State) -> Taken {
         var taken = Taken()
         var bytes = 0
-        while taken.accepted.count < configuration.batchMessages, bytes < configuration.batchBytes,
-            let pending = state.accepted.popFirst()
-        {
+        var count = 0
+        for pending in state.accepted {
+            guard count < configuration.batchMessages, bytes < configuration.batchBytes else { break }
             bytes += pending.accepted.message.inlineSize
-            taken.accepted.append(pending)
+            count += 1
         }
+        taken.accepted = Array(state.accepted.prefix(count))
+        state.accepted.removeFirst(count)
         state.bytes -= bytes
         if state.settlements.count <= configuration.batchSettlements {
             swap(&taken.settlements, &state.settlements)

@@ -16,6 +16,7 @@ package struct Leftover: Sendable {
     /// nil when every recipient on record has ended.
     package init?(of recipients: [Address], progress: Progress, after settlement: Settlement, now: Timestamp) {
         let ended = settlement.ended
+        if ended.count == recipients.count, zip(ended, recipients).allSatisfy({ $0.recipient == $1 }) { return nil }
         var left = recipients
         if ended.count > 16 {
             let names = Set(ended.map(\.recipient))

@@ -29,7 +29,10 @@ struct BatchWriter {
         for expiration in batch.expired { try writer.expire(expiration) }
         if let delays = batch.delays { try writer.tell(of: delays) }
         for told in batch.told { try writer.tell(told) }
-        for id in batch.removed { try access.statement(SQL.deleteMessage).bind(1, id).run() }
+        if !batch.removed.isEmpty {
+            let delete = try access.statement(SQL.deleteMessage)
+            for id in batch.removed { try delete.bind(1, id).run() }
+        }
         for (domain, due) in writer.forward {
             try access.statement(SQL.agendaForward).bind(1, domain).bind(2, due).run()
         }
