@@ -14,7 +14,7 @@ import Synchronization
 package final class IntakeServer: Sendable {
     private let services: Services
     private let certificates: CertificateHolder?
-    private let sessions: SessionTable
+    private var sessions: SessionTable { services.sessions }
     private let timeouts: ServerTimeouts
     /// By event loop.
     private let watches: [ObjectIdentifier: SessionWatch]
@@ -29,8 +29,6 @@ package final class IntakeServer: Sendable {
         services = Services(
             configuration: configuration, queue: queue, contentFiles: contentFiles, ids: ids, time: time,
             logger: logger)
-        sessions = SessionTable(
-            limit: configuration.limits.connections, limitPerClient: configuration.limits.connectionsPerClient)
         self.group = group
         let timeouts = ServerTimeouts(configuration.limits)
         self.timeouts = timeouts
@@ -143,10 +141,6 @@ extension IntakeServer {
                     try channel.pipeline.syncOperations.addHandler(AcceptPause(log: self.services.log))
                 }
             }
-            // A client that has said all it has to say still gets its answer.
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            // A message of a few KB in one read; the buffer is used again and again.
-            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 16 << 10))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try self.admit(channel, settings) }
             }
@@ -168,21 +162,31 @@ extension IntakeServer {
     /// Gives a new connection its session; runs on its event loop.
     private func admit(_ channel: any Channel, _ settings: ServerSettings) throws {
         let pipeline = channel.pipeline.syncOperations
-        guard let client = channel.remoteAddress?.ipAddress.flatMap({ IPAddress($0) }) else {
+        guard let client = channel.remoteAddress?.client else {
             // It has gone already.
             return try pipeline.addHandler(LastWords(nil))
         }
+        // Set here, at once: as options of the bootstrap each would take a future and its callbacks.
+        let readSize = ServerReadSize()
+        let options = channel.syncOptions
+        // A client that has said all it has to say still gets its answer.
+        try options?.setOption(.allowRemoteHalfClosure, value: true)
+        try options?.setOption(.recvAllocator, value: readSize)
         if let refusal = sessions.enter(channel, client: client) {
             services.log.refused(refusal, client: client, customer: nil)
             return try pipeline.addHandler(LastWords(settings.mode == .implicit ? nil : refusal))
         }
-        channel.closeFuture.whenComplete { _ in self.sessions.remove(channel, client: client) }
-        if settings.mode == .implicit, let certificates { try pipeline.addHandler(certificates.makeHandler()) }
-        let reception = Reception(services: services, client: client, loop: channel.eventLoop)
-        try pipeline.addHandler(
-            ServerHandler(
-                settings: settings, policy: reception.policy, receiver: reception, certificates: certificates,
-                watch: watch(of: channel.eventLoop)))
+        do {
+            if settings.mode == .implicit, let certificates { try pipeline.addHandler(certificates.makeHandler()) }
+            let reception = Reception(services: services, client: client, loop: channel.eventLoop)
+            try pipeline.addHandler(
+                ServerHandler(
+                    settings: settings, policy: reception.policy, receiver: reception, certificates: certificates,
+                    watch: watch(of: channel.eventLoop), readSize: readSize))
+        } catch {
+            sessions.remove(channel, client: client)
+            throw error
+        }
     }
 
     private func watch(of loop: any EventLoop) -> SessionWatch {
@@ -195,5 +199,16 @@ extension ServerTimeouts {
         self.init(
             command: limits.commandTimeout, data: limits.dataTimeout, content: limits.contentTimeout,
             minimumRate: limits.minimumDataRate)
+    }
+}
+
+extension SocketAddress {
+    /// nil for what is no address of the internet.
+    fileprivate var client: IPAddress? {
+        switch self {
+        case .v4(let four): withUnsafeBytes(of: four.address) { IPAddress(sockaddr4: $0) }
+        case .v6(let six): withUnsafeBytes(of: six.address) { IPAddress(sockaddr6: $0) }
+        case .unixDomainSocket: nil
+        }
     }
 }

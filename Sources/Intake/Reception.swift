@@ -50,4 +50,8 @@ final class Reception: MailReceiver {
     func refused(_ reply: ServerReply) {
         services.log.refused(reply, client: client, customer: customer)
     }
+
+    func ended(_ channel: any Channel) {
+        services.sessions.remove(channel, client: client)
+    }
 }

@@ -12,6 +12,7 @@ final class Services: Sendable {
     let ids: MessageID.Generator
     let time: any TimeSource
     let log: RefusalLog
+    let sessions: SessionTable
 
     init(
         configuration: Configuration, queue: any AcceptedMail, contentFiles: any ContentFiles,
@@ -24,5 +25,7 @@ final class Services: Sendable {
         self.ids = ids
         self.time = time
         self.log = RefusalLog(logger: logger)
+        sessions = SessionTable(
+            limit: configuration.limits.connections, limitPerClient: configuration.limits.connectionsPerClient)
     }
 }

@@ -24,20 +24,10 @@ package enum LocalAddresses {
         // Families, and where in `sockaddr_in` and `sockaddr_in6` the address lies, are fixed by the system's binary
         // interface.
         switch CInt(raw.loadUnaligned(as: UInt16.self)) {
-        case AF_INET: IPAddress(v4: raw.address4)
-        case AF_INET6: raw.address6
+        case AF_INET: IPAddress(sockaddr4: UnsafeRawBufferPointer(start: raw, count: 16))
+        case AF_INET6: IPAddress(sockaddr6: UnsafeRawBufferPointer(start: raw, count: 28))
         default: nil
         }
-    }
-}
-
-extension UnsafeRawPointer {
-    fileprivate var address4: UInt32 { UInt32(bigEndian: loadUnaligned(fromByteOffset: 4, as: UInt32.self)) }
-
-    fileprivate var address6: IPAddress {
-        IPAddress(
-            high: UInt64(bigEndian: loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
-            low: UInt64(bigEndian: loadUnaligned(fromByteOffset: 16, as: UInt64.self)))
     }
 }
 
@@ -58,16 +48,9 @@ extension SocketAddress {
     var internet: (address: IPAddress, port: Int)? {
         guard let port else { return nil }
         switch self {
-        case .v4(let four):
-            return withUnsafeBytes(of: four.address) { raw in
-                raw.baseAddress.map { (IPAddress(v4: $0.address4), port) }
-            }
-        case .v6(let six):
-            return withUnsafeBytes(of: six.address) { raw in
-                raw.baseAddress.map { ($0.address6, port) }
-            }
-        case .unixDomainSocket:
-            return nil
+        case .v4(let four): return (withUnsafeBytes(of: four.address) { IPAddress(sockaddr4: $0) }, port)
+        case .v6(let six): return (withUnsafeBytes(of: six.address) { IPAddress(sockaddr6: $0) }, port)
+        case .unixDomainSocket: return nil
         }
     }
 }

@@ -14,6 +14,9 @@ package protocol MailReceiver: AnyObject {
 
     /// The session was refused something or broke a rule, for a log that is kept short.
     func refused(_ reply: ServerReply)
+
+    /// The session is over and its channel closed. Called once, and last.
+    func ended(_ channel: any Channel)
 }
 
 /// Takes the content of one message; used on the session's event loop only.

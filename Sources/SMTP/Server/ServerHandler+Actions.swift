@@ -145,14 +145,14 @@ extension ServerHandler {
 
     // MARK: reading
 
-    func mayRead(_ context: ChannelHandlerContext) -> Bool {
+    var mayRead: Bool {
         if isLingering { return true }
-        guard context.channel.isWritable, sink?.isSaturated != true else { return false }
+        guard isWritable, sink?.isSaturated != true else { return false }
         return input.readableBytes < Self.heldLimit
     }
 
     func resumeReading(_ context: ChannelHandlerContext) {
-        guard heldRead, mayRead(context) else { return }
+        guard heldRead, mayRead else { return }
         heldRead = false
         if machine.phase == .content || machine.phase == .chunk { contentResumed() }
         context.read()
@@ -188,6 +188,6 @@ extension ServerHandler {
             return context.close(promise: nil)
         }
         // Nobody can be late whom we do not read from.
-        if !heldRead || !context.channel.isWritable { run(machine.timedOut(), context) }
+        if !heldRead || !isWritable { run(machine.timedOut(), context) }
     }
 }

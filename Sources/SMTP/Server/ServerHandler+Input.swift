@@ -12,7 +12,7 @@ extension ServerHandler {
         var goesOn = true
         while goesOn, input.readableBytes > 0 {
             switch machine.phase {
-            case .commands: goesOn = context.channel.isWritable && takeLine(context)
+            case .commands: goesOn = isWritable && takeLine(context)
             case .content: goesOn = takeContent(context)
             case .chunk: takeChunk(context)
             case .opening:

@@ -17,10 +17,13 @@ package final class ServerHandler: ChannelDuplexHandler {
     static let commandLineLimit = 2_048
     /// Octets that are kept unread while we cannot look at them (a commit is under way, the client does not read).
     static let heldLimit = 64 << 10
+    /// Octets of replies that are written at once as a rule; EHLO has the longest.
+    private static let replyRoom = 200
 
     let settings: ServerSettings
     let receiver: any MailReceiver
     let certificates: CertificateHolder?
+    let readSize: ServerReadSize
     var machine: ServerMachine
     var context: ChannelHandlerContext?
 
@@ -43,6 +46,8 @@ package final class ServerHandler: ChannelDuplexHandler {
     /// Octets come in right now: replies wait for the end of the read.
     var isReading = false
     var isProcessing = false
+    /// As the channel last said: asking it costs more than looking at a command.
+    var isWritable = true
     /// The channel asked to read and was not let.
     var heldRead = false
     var heldSince = NIODeadline.distantFuture
@@ -61,12 +66,14 @@ package final class ServerHandler: ChannelDuplexHandler {
     /// - Parameters:
     ///   - certificates: needed where the listener has TLS.
     ///   - watch: that of the channel's event loop.
+    ///   - readSize: what the channel has as its receive allocator, if it has one of that kind.
     package init(
         settings: ServerSettings, policy: ServerMachine.Policy, receiver: any MailReceiver,
-        certificates: CertificateHolder?, watch: SessionWatch
+        certificates: CertificateHolder?, watch: SessionWatch, readSize: ServerReadSize = ServerReadSize()
     ) {
         self.settings = settings
         self.watch = watch
+        self.readSize = readSize
         self.receiver = receiver
         self.certificates = certificates
         machine = ServerMachine(policy: policy, offersTLS: settings.mode == .starttls)
@@ -78,12 +85,14 @@ package final class ServerHandler: ChannelDuplexHandler {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        isWritable = context.channel.isWritable
         if context.channel.isActive { opened(context) }
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
         forget()
         self.context = nil
+        receiver.ended(context.channel)
     }
 
     package func channelActive(context: ChannelHandlerContext) {
@@ -111,7 +120,8 @@ package final class ServerHandler: ChannelDuplexHandler {
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable {
+        isWritable = context.channel.isWritable
+        if isWritable {
             process(context)
             if !isReading { writeReplies(context) }
         }
@@ -120,7 +130,8 @@ package final class ServerHandler: ChannelDuplexHandler {
     }
 
     package func read(context: ChannelHandlerContext) {
-        if mayRead(context) { return context.read() }
+        readSize.isContent = machine.phase == .content || machine.phase == .chunk
+        if mayRead { return context.read() }
         if !heldRead { heldSince = now }
         heldRead = true
     }
@@ -148,6 +159,7 @@ package final class ServerHandler: ChannelDuplexHandler {
 
     private func opened(_ context: ChannelHandlerContext) {
         guard machine.phase == .opening, slot == nil else { return }
+        output.reserveCapacity(Self.replyRoom)
         extendCommandDeadline()
         watch.add(self)
         guard settings.mode != .implicit else { return }

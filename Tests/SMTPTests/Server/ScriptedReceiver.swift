@@ -33,6 +33,8 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
 
     func refused(_ reply: ServerReply) { refusals.append(reply) }
 
+    func ended(_ channel: any Channel) {}
+
     func received(_ content: inout ByteBuffer) -> ServerReply? { refusal }
 
     func end(_ content: inout ByteBuffer, eightBit: Bool, answer: @escaping (ServerMachine.Verdict) -> Void) {
