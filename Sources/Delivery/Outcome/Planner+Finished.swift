@@ -148,8 +148,11 @@ extension Planner {
     private func delivered(
         _ recipient: Address, _ answer: PhaseAnswer, of parcel: Parcel, on session: OpenSession
     ) -> Settlement.Ended {
+        guard !session.notices, parcel.message.request.wants(.success, for: recipient) else {
+            // The attempt has the receiver's words; nobody is told of an end like this.
+            return end(recipient, .delivered, "")
+        }
         var end = end(recipient, .delivered, answer.said)
-        guard !session.notices, parcel.message.request.wants(.success, for: recipient) else { return end }
         end.isRelayed = true
         end.quoted = Refusal(
             host: session.plan.host, phase: answer.phase, answer: answer.answer, cause: .unknown, at: now)
