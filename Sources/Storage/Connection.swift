@@ -17,6 +17,8 @@ final class Connection: @unchecked Sendable {
     struct Setup {
         /// One that writes sets the journal mode; the others follow.
         var writes = false
+        /// One that only reads changes nothing, not even by closing the file last.
+        var readOnly = false
         /// KiB of page cache.
         var cache: Int
         /// How a commit is made durable: `FULL` syncs the log with every commit, `NORMAL` only at checkpoints.
@@ -27,13 +29,22 @@ final class Connection: @unchecked Sendable {
         var configuration = GRDB.Configuration()
         configuration.label = label
         configuration.foreignKeysEnabled = false
+        configuration.readonly = setup.readOnly
         configuration.journalMode = setup.writes ? .wal : .default
         // Connections wait for one another only when the log is started anew or truncated.
         configuration.busyMode = .timeout(5)
         // A transaction that cannot even be rolled back must end in an error, not in a trap.
         configuration.allowsUnsafeTransactions = true
         configuration.maximumReaderCount = 1
-        queue = try storing { try DatabaseQueue(path: path, configuration: configuration) }
+        do {
+            queue = try storing { try DatabaseQueue(path: path, configuration: configuration) }
+            try prepare(setup)
+        } catch let failure as StoreFailure {
+            throw StoreFailure(failure.kind, "\(path): \(failure)")
+        }
+    }
+
+    private func prepare(_ setup: Setup) throws {
         try run { access in
             // Debian builds SQLite to overwrite freed pages with zeros: twice the writing.
             try access.execute("PRAGMA secure_delete = OFF")

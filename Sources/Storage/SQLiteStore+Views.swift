@@ -66,6 +66,14 @@ extension SQLiteStore {
         }
     }
 
+    /// Which of these messages have a row, for whoever may wait: on the connection that people's questions take.
+    package func living(_ ids: [MessageID]) throws -> Set<MessageID> {
+        try viewer().run { access in
+            let exists = try access.statement(SQL.messageExists)
+            return try Set(ids.filter { try exists.bind(1, $0).first { _ in true } != nil })
+        }
+    }
+
     package func counts() throws -> QueueCounts {
         try viewer().run { access in
             try access.statement(CountSQL.counts).first { row in

@@ -15,12 +15,12 @@ from servers.process import Process, free_port, wait_until
 from servers.receiver import Receiver
 
 
-def send(port, identifier, host="127.0.0.1"):
+def send(port, identifier, host="127.0.0.1", to="reader@sink.example"):
     """Returns the id that the relay gave."""
     with smtplib.SMTP(host, port, "customer.example", timeout=20) as client:
         client.ehlo()
         client.mail("author@customer.example")
-        client.rcpt("reader@sink.example")
+        client.rcpt(to)
         code, text = client.data(message(identifier, 900, random.Random(identifier)))
         assert code == 250, (code, text)
         return text.decode().split()[-1]

@@ -116,6 +116,10 @@ struct NodeConfigurationTests {
         ("limits: { header_size: 32MB, message_size: 1MB }", "more than message_size"),
         ("dns: { servers: [\"ns.example\"] }", "a name server"),
         ("log: { level: loud }", "expected one of trace, debug"),
+        ("history: { keep: 14 }", "a span such as"),
+        ("history: { size: 10GiB }", "a size such as"),
+        ("history: { keep: 0s }", "must be from 1s to 3650d"),
+        ("history: { keeep: 14d }", "did you mean “keep”?"),
         ("control: /" + String(repeating: "x", count: 120), "the system allows 107"),
     ])
     func `contradictions and slips are refused`(text: String, expected: String) throws {

@@ -3,6 +3,7 @@ import Mail
 import Queue
 import RelayTesting
 import Storage
+import Synchronization
 import Testing
 
 @Suite struct `The history` {
@@ -15,10 +16,18 @@ import Testing
     }
 
     func history(_ configure: (inout History.Configuration) -> Void = { _ in }) throws -> History {
+        try history(living: { _ in [] }, configure)
+    }
+
+    func history(
+        living: @escaping History.Living, _ configure: (inout History.Configuration) -> Void = { _ in }
+    ) throws -> History {
         var configuration = History.Configuration()
         configuration.gather = Timestamp.Span(milliseconds: 5)
+        configuration.trimEvery = Timestamp.Span(milliseconds: 20)
+        configuration.trimPause = Timestamp.Span(milliseconds: 1)
         configure(&configuration)
-        return try History(spool: spool, time: time, logger: quiet, configuration: configuration)
+        return try History(spool: spool, time: time, logger: quiet, configuration: configuration, living: living)
     }
 
     func story(_ mails: Mails) -> [TraceEvent] {
@@ -82,7 +91,7 @@ import Testing
         let first = try history()
         first.record(old)
         first.stop()
-        time.advance(.days(29))
+        time.advance(.days(13))
         let young = story(mails)
         let second = try history()
         second.record(young)
@@ -107,6 +116,54 @@ import Testing
         let second = try history { $0.maximumSize = 100_000 }
         while try !second.events(of: stories[0][0].message).isEmpty { try await Task.sleep(for: .milliseconds(5)) }
         second.stop()
+    }
+
+    @Test func `what a message in the queue needs is kept, whatever its age and the file's size`() async throws {
+        let mails = Mails(time)
+        let stories = (0..<3_000).map { _ in story(mails) }
+        let waiting = Set([0, 1_500, 2_999].map { stories[$0][0].message })
+        let first = try history()
+        for story in stories { first.record(story) }
+        first.stop()
+        time.advance(.days(40))
+        // Stopped in the middle, and gone on with after a restart.
+        let second = try history(living: { waiting.intersection($0) }) { $0.trimPause = .seconds(60) }
+        while try !second.events(of: stories[1][0].message).isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(try !second.events(of: stories[2_000][0].message).isEmpty, "a step is bounded")
+        second.stop()
+        let third = try history(living: { waiting.intersection($0) }) { $0.maximumSize = 1 }
+        while try !third.events(of: stories[2_998][0].message).isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        for story in stories where waiting.contains(story[0].message) {
+            #expect(try third.events(of: story[0].message) == story)
+        }
+        third.stop()
+    }
+
+    @Test func `nothing goes while it cannot be told what is in the queue`() async throws {
+        let mails = Mails(time)
+        let old = story(mails)
+        let isOpen = Mutex(false)
+        let first = try history(living: { _ in isOpen.withLock { $0 } ? [] : nil })
+        first.record(old)
+        first.stop()
+        time.advance(.days(40))
+        let second = try history(living: { _ in isOpen.withLock { $0 } ? [] : nil })
+        try await Task.sleep(for: .milliseconds(100))
+        #expect(try second.events(of: old[0].message) == old)
+        isOpen.withLock { $0 = true }
+        while try !second.events(of: old[0].message).isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        second.stop()
+    }
+
+    @Test func `the youngest messages are named first`() throws {
+        let mails = Mails(time)
+        let stories = (0..<5).map { _ in story(mails) }
+        let history = try history()
+        for story in stories { history.record(story) }
+        history.stop()
+        let again = try self.history()
+        #expect(try again.youngest(3) == [4, 3, 2].map { stories[$0][0].message })
+        again.stop()
     }
 
     @Test func `a file that cannot be read is set aside`() throws {

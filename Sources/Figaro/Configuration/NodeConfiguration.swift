@@ -3,6 +3,7 @@ import Delivery
 import Intake
 import Mail
 import NIOCore
+import Storage
 
 /// What one YAML file says about this node: checked for form, not yet for what the machine makes of it.
 struct NodeConfiguration: Sendable {
@@ -31,6 +32,8 @@ struct NodeConfiguration: Sendable {
     var metrics: MetricsAddress?
     var log: LogSettings
     var notices = NoticeSection()
+    /// How long and in how much room the history is kept.
+    var history = History.Configuration()
     /// Where each value stands in the file, by its path.
     var places: [String: Place] = [:]
 

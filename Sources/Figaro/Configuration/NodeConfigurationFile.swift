@@ -5,6 +5,7 @@ import Intake
 import Mail
 import NIOCore
 import SMTP
+import Storage
 
 /// Decodes the node's file.
 struct NodeConfigurationFile {
@@ -69,6 +70,7 @@ struct NodeConfigurationFile {
         let replies = section.optional("replies").flatMap(path)
         let metrics = section.optional("metrics").flatMap { metricsAddress($0, listeners ?? []) }
         let log = section.optional("log")?.section(self.log) ?? LogSettings()
+        let history = section.optional("history")?.section(self.history) ?? History.Configuration()
         guard let hostname, let spool, let control, let listeners, let customers else { return nil }
         let intake = Intake.Configuration(
             hostname: hostname, listeners: listeners, certificates: certificates, customers: customers, limits: limits,
@@ -77,7 +79,8 @@ struct NodeConfigurationFile {
             hostname: hostname, spool: spool, control: control, user: user, intake: intake,
             minimumDiskFree: minimumDiskFree, planner: delivery.planner, session: delivery.session,
             allow: delivery.allow,
-            resolver: resolver, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log, notices: notices)
+            resolver: resolver, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log, notices: notices,
+            history: history)
     }
 
     private func machineName(_ section: Section) -> String? {

@@ -54,9 +54,10 @@ struct Relay {
             ids: ids, time: SystemTime(), group: group,
             logger: Logger(label: "intake"))
         try await intake.bind(accepting: false)
-        let desk = ControlDesk(queue: QueueDesk(queue: queue), trace: TraceDesk(history: kept.history))
-        let console = try await console(
-            node.metrics, MetricsPage(queue: queue, engine: engine, intake: intake, meter: kept.meter), group)
+        let page = MetricsPage(queue: queue, engine: engine, intake: intake, meter: kept.meter)
+        let desk = ControlDesk(
+            queue: QueueDesk(queue: queue), trace: TraceDesk(history: kept.history))
+        let console = try await console(node.metrics, page, group)
         let control = try ControlServer(
             path: node.control, owner: privileges.account, logger: Logger(label: "control"), answer: desk.answer)
         try privileges.drop()
@@ -110,7 +111,11 @@ struct Relay {
             let spool = try Spool(path: node.spool)
             let storage = Logger(label: "storage")
             contents = try ContentFolder(spool: spool, logger: storage)
-            history = try History(spool: spool, logger: storage)
+            let store = SQLiteStore(spool: spool, logger: storage)
+            // Until the store is open nothing can be told of what is in the queue, and nothing is forgotten.
+            history = try History(spool: spool, logger: storage, configuration: node.history) {
+                try? store.living($0)
+            }
             trace =
                 node.log.level.swiftLog <= .info
                 ? TraceFanOut(sinks: [history, meter, EventLog(writer: writer)])
@@ -118,7 +123,7 @@ struct Relay {
             var configuration = MailQueue.Configuration()
             configuration.minimumDiskFree = Int64(node.minimumDiskFree)
             queue = MailQueue(
-                store: SQLiteStore(spool: spool, logger: storage), contents: contents, trace: trace,
+                store: store, contents: contents, trace: trace,
                 logger: Logger(label: "queue"), configuration: configuration)
         }
     }
