@@ -16,8 +16,10 @@ import ArgumentParser
             While it runs:
               figaro queue list
               figaro trace ID
+              figaro audit
             """,
         subcommands: [
             ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
+            AuditCommand.self,
         ])
 }

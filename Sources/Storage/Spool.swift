@@ -12,24 +12,52 @@ package final class Spool: Sendable {
     var queuePath: String { path + "/queue.sqlite" }
     var historyPath: String { path + "/history.sqlite" }
 
+    /// There while a restore fills the folder, and after one that was cut off.
+    static let restoring = "restoring"
+
     private let lock: Int32
 
     /// Makes the folder (mode 0700) where it is missing and locks it. Done as the user that the relay runs as.
     ///
+    /// - Parameter restoring: whoever fills it from a backup; for everybody else a half-filled one is none.
     /// - Throws: ``StoreFailure`` when it cannot be made, or another process holds it.
-    package init(path: String) throws {
+    package init(path: String, restoring: Bool = false) throws {
         self.path = path
         try Self.makeFolder(path)
         try Self.makeFolder(path + "/content")
         lock = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw StoreFailure(errno: errno, "cannot open \(path)/lock") }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
+        do {
+            try Self.hold(lock, path)
+            if !restoring, access("\(path)/\(Self.restoring)", F_OK) == 0 {
+                throw StoreFailure(
+                    .failed, "a restore into \(path) did not come to its end; run `figaro restore` again")
+            }
+        } catch {
             close(lock)
-            throw code == EWOULDBLOCK
-                ? StoreFailure(.failed, "spool \(path) is in use by another process")
-                : StoreFailure(errno: code, "cannot lock \(path)/lock")
+            throw error
         }
+    }
+
+    /// Tries for a second: an audit or a support bundle looks for a moment whether anybody holds it.
+    private static func hold(_ lock: Int32, _ path: String) throws {
+        for attempt in 1...10 {
+            if flock(lock, LOCK_EX | LOCK_NB) == 0 { return }
+            let code = errno
+            guard code == EWOULDBLOCK || code == EINTR else {
+                throw StoreFailure(errno: code, "cannot lock \(path)/lock")
+            }
+            if attempt < 10 { usleep(100_000) }
+        }
+        throw StoreFailure(.failed, "spool \(path) is in use by another process; one spool is for one relay")
+    }
+
+    /// Whether a relay (or a restore) works on this spool.
+    package static func isHeld(_ path: String) -> Bool {
+        let lock = open(path + "/lock", O_RDONLY | O_CLOEXEC)
+        guard lock >= 0 else { return false }
+        defer { close(lock) }
+        return flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
     }
 
     deinit {
