@@ -17,9 +17,10 @@ import ArgumentParser
               figaro queue list
               figaro trace ID
               figaro audit
+              figaro backup --to FOLDER
             """,
         subcommands: [
             ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
-            AuditCommand.self,
+            AuditCommand.self, BackupCommand.self, RestoreCommand.self,
         ])
 }
