@@ -2,6 +2,8 @@ import ArgumentParser
 
 /// An outbound smart relay: it accepts customers' mail, keeps it safely and delivers it from many addresses.
 @main struct Main: ParsableCommand {
+    static let version = "0.9.0"
+
     static let configuration = CommandConfiguration(
         commandName: "figaro",
         abstract: "An outbound smart SMTP relay: takes customers' mail, keeps it, delivers it from many addresses.",
@@ -19,8 +21,10 @@ import ArgumentParser
               figaro audit
               figaro backup --to FOLDER
             """,
+        version: version,
         subcommands: [
             ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
-            AuditCommand.self, BackupCommand.self, RestoreCommand.self,
+            AuditCommand.self, BackupCommand.self, RestoreCommand.self, SupportBundleCommand.self,
+            CompletionCommand.self, ManualCommand.self,
         ])
 }

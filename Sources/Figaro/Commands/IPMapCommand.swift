@@ -127,6 +127,8 @@ struct IPMapCommand: ParsableCommand {
                 Examples:
                   figaro ipmap show --config /etc/figaro/relay.yaml
                   figaro ipmap show ./ipmaps --json | jq -r '.sources[].ehlo'
+
+                Exit codes: 0 shown, 78 a file is wrong.
                 """)
 
         @OptionGroup var target: Target

@@ -2,11 +2,13 @@
 struct ControlDesk: Sendable {
     let queue: QueueDesk
     let trace: TraceDesk
+    let support: SupportDesk
 
     func answer(_ request: ControlRequest, _ caller: ControlCaller) -> ControlEnd {
         switch request {
         case .queue(let request): queue.answer(request, caller)
         case .trace(let request): trace.answer(request, caller)
+        case .support(let request): support.answer(request, caller)
         }
     }
 }

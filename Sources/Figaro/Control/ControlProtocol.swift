@@ -4,6 +4,7 @@
 enum ControlRequest: Codable, Sendable, Hashable {
     case queue(QueueRequest)
     case trace(TraceRequest)
+    case support(SupportRequest)
 
     /// Octets of a request line.
     static let lineLimit = 16 << 10
@@ -13,6 +14,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
         switch self {
         case .queue(let request): "queue \(request.verb.rawValue)"
         case .trace: "trace"
+        case .support: "support-bundle"
         }
     }
 }

@@ -129,7 +129,7 @@ extension ControlServer {
     }
 
     /// A socket that nobody listens on any more was left by a crash.
-    private static func removeStale(_ path: String) throws(UnixSocket.Failure) {
+    static func removeStale(_ path: String) throws(UnixSocket.Failure) {
         var status = stat()
         guard lstat(path, &status) == 0 else {
             if errno == ENOENT { return }

@@ -30,7 +30,12 @@ final class LogWriter: Sendable {
     /// Octets: one write for some hundred lines, and no more memory than that.
     private static let batch = 128 << 10
 
+    /// Lines that are kept to be shown; trace events are not among them. 1 MB at most, a line is seldom longer.
+    private static let kept = 1_000
+    private static let keptOctets = 1_000
+
     let format: LogSettings.Format
+    private let latest = Mutex([[UInt8]]())
     private let file: Int32
     private let time: any TimeSource
     private let state = Mutex(State())
@@ -72,6 +77,16 @@ final class LogWriter: Sendable {
     /// Lines that were lost since the start.
     var droppedInAll: Int { state.withLock { $0.droppedInAll } }
 
+    /// The last lines of the log but those of trace events, each with its end.
+    var recent: [String] { latest.withLock { $0.map { String(decoding: $0, as: UTF8.self) } } }
+
+    private func keep(_ line: [UInt8]) {
+        latest.withLock { latest in
+            if latest.count == Self.kept { latest.removeFirst() }
+            latest.append(line.count > Self.keptOctets ? Array(line.prefix(Self.keptOctets)) + [10] : line)
+        }
+    }
+
     /// Writes what waits and ends the thread. Blocks.
     func stop() {
         let wasStopping = state.withLock { state in
@@ -108,7 +123,9 @@ final class LogWriter: Sendable {
     private func write(_ items: [Item], _ dropped: Int, _ bytes: inout [UInt8]) {
         for item in items {
             switch item {
-            case .line(let line): bytes += line
+            case .line(let line):
+                bytes += line
+                keep(line)
             case .events(let events):
                 for event in events {
                     EventLine.append(event, format, to: &bytes)

@@ -56,7 +56,8 @@ struct Relay {
         try await intake.bind(accepting: false)
         let page = MetricsPage(queue: queue, engine: engine, intake: intake, meter: kept.meter)
         let desk = ControlDesk(
-            queue: QueueDesk(queue: queue), trace: TraceDesk(history: kept.history))
+            queue: QueueDesk(queue: queue), trace: TraceDesk(history: kept.history),
+            support: SupportDesk(page: page, history: kept.history, writer: writer))
         let console = try await console(node.metrics, page, group)
         let control = try ControlServer(
             path: node.control, owner: privileges.account, logger: Logger(label: "control"), answer: desk.answer)
