@@ -56,9 +56,9 @@ struct ServeCommand: ParsableCommand {
         let writer = LogWriter(format: log.format)
         LoggingSystem.bootstrap { LineLogHandler(label: $0, writer: writer, level: log.level.swiftLog) }
         let logger = Logger(label: "relay")
-        tellAboutSources(loaded, logger)
         tellAboutFiles(loaded.node, logger)
         do {
+            try tellAboutSources(loaded, logger)
             let relay = try await Relay.start(loaded, writer: writer, logger: logger)
             let reload = Reload(relay, configuration: path)
             try await relay.serve {
@@ -71,9 +71,24 @@ struct ServeCommand: ParsableCommand {
             return true
         } catch {
             writer.stop()
-            Terminal.complain("figaro cannot run: \(Visible.text("\(error)"))")
+            Terminal.complain("figaro cannot run: \(Visible.text(Self.words(for: error, loaded.node)))")
             return false
         }
+    }
+
+    /// What went wrong, and what to do about it.
+    private static func words(for error: any Error, _ node: NodeConfiguration) -> String {
+        guard let failure = error as? StoreFailure, failure.kind == .diskFull || isFull(node.spool) else {
+            return "\(error)"
+        }
+        return "the disk of the spool \(node.spool) is full: make room, nothing in the spool is lost (\(failure))"
+    }
+
+    /// SQLite does not always tell want of room from other troubles of a disk.
+    private static func isFull(_ spool: String) -> Bool {
+        var status = statvfs()
+        guard statvfs(spool, &status) == 0 else { return false }
+        return UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue < 1 << 20
     }
 
     private func load() throws -> LoadedConfiguration {
@@ -94,19 +109,31 @@ struct ServeCommand: ParsableCommand {
         ]
     }
 
-    /// An address that cannot be bound is no reason not to start: the others can send.
-    private static func tellAboutSources(_ loaded: LoadedConfiguration, _ logger: Logger) {
+    /// An address that cannot be bound is no reason not to start: the others can send. Where there are no others, mail
+    /// would be taken and never leave.
+    private static func tellAboutSources(_ loaded: LoadedConfiguration, _ logger: Logger) throws {
         for warning in loaded.ipmap.warnings { logger.warning("\(warning)") }
-        let faults = loaded.ipmap.sources.filter(\.state.maySend).compactMap { described in
+        let sending = loaded.ipmap.sources.filter(\.state.maySend)
+        let faults = sending.compactMap { described in
             SourceBinding.fault(described.source.address).map { (described.source, $0) }
         }
         guard let (source, fault) = faults.first else { return }
+        if faults.count == sending.count {
+            throw NothingToSendFrom(
+                description: "none of the \(sending.count) sources can be bound on this machine (\(source.name) "
+                    + "\(source.address): \(fault)); `figaro ipmap check` names them, and `ip route add local NETWORK "
+                    + "dev lo` gives the machine a whole network")
+        }
         logger.error(
             "sources cannot be bound and will not send; see `figaro ipmap check`",
             metadata: [
                 "count": "\(faults.count)", "first": "\(source.name)", "address": "\(source.address)",
                 "reason": "\(fault)",
             ])
+    }
+
+    private struct NothingToSendFrom: Error, CustomStringConvertible {
+        var description: String
     }
 
     private static func tellAboutFiles(_ node: NodeConfiguration, _ logger: Logger) {

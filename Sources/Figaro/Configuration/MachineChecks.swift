@@ -1,6 +1,7 @@
 import Glibc
 import Intake
 import Mail
+import NIOSSL
 import SMTP
 
 /// What only this machine can tell about a configuration: whether its files, folders, users and addresses are there.
@@ -22,8 +23,17 @@ struct MachineChecks {
                 _ = try CertificateHolder([files])
             } catch {
                 complain("tls.certificates[\(index)]", error.description)
+                continue
             }
+            if let fault = Self.expiry(files.certificate) { complain("tls.certificates[\(index)].certificate", fault) }
         }
+    }
+
+    /// Customers that check certificates would send nothing, and the others would not know whom they talk to.
+    private static func expiry(_ file: String) -> String? {
+        guard let leaf = try? NIOSSLCertificate.fromPEMFile(file).first else { return nil }
+        let end = Timestamp(milliseconds: Int64(leaf.notValidAfter) * 1_000)
+        return end < SystemTime().now() ? "\(file) has expired at \(UTCTime.text(end)); renew it" : nil
     }
 
     private func complain(_ path: String, _ message: String) {

@@ -30,6 +30,7 @@ struct Relay {
         let node = loaded.node
         let privileges = try Privileges(user: node.user)
         if let notice = privileges.notice { logger.notice("\(notice)") }
+        try PlaceChecks.run(node)
         try privileges.prepareSpool(node.spool)
         try privileges.assume()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
