@@ -191,6 +191,30 @@ def test_what_a_kill_may_have_hidden_is_unproven_and_no_finding(folder, started)
     assert code == 1 and [each["message"] for each in findings["lost"] if "unproven" not in each] == [victim], findings
 
 
+def test_the_log_proves_what_the_history_lost(folder, started):
+    receiver = started(Receiver(folder / "receiver", "--greylist", "2"))
+    figaro = started(Figaro(folder / "figaro", receiver.port, configuration={"delivery": {"schedule": ["4s"]}}))
+    figaro.start()
+    identifier = send(figaro.port, "logged1")
+    wait_until(lambda: "logged1" in receiver.record.by_id(), 20, "delivered at the second attempt")
+    assert figaro.stop() == 0
+    with contextlib.closing(sqlite3.connect(figaro.spool / "history.sqlite")) as database, database:
+        # As a kill leaves it that comes before the delivery is written, and after the first attempt was.
+        assert database.execute("DELETE FROM event WHERE message = ? AND sequence = (SELECT max(sequence) FROM event)",
+                                (number(identifier),)).rowcount == 1
+        database.execute("UPDATE run SET open = 1")
+    code, findings, summary = audit(figaro)
+    assert code == 0 and summary["unproven"] == {"lost": 1} and findings["lost"][0]["unproven"]
+    log = figaro.process.output
+    code, findings, summary = audit(figaro, "--log", log)
+    assert (code, findings, summary["unproven"], summary["proven_by_log"]) == (0, {}, {}, 1)
+    # A log that does not tell of it proves nothing.
+    other = folder / "other.log"
+    other.write_text("\n".join(line for line in log.read_text().splitlines() if "decision=delivered" not in line))
+    code, findings, summary = audit(figaro, "--log", other)
+    assert summary["unproven"] == {"lost": 1} and summary["proven_by_log"] == 0
+
+
 def test_a_million_messages_take_bounded_memory(folder, started):
     """Read side by side in the order of ids: what it needs does not grow with the queue."""
     figaro = Figaro(folder / "figaro", free_port())

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Mail
 import Queue
 import Storage
@@ -14,12 +15,14 @@ struct AuditCommand: ParsableCommand {
             flows is looked at again some seconds later before it is named.
 
             What may have happened in a time of which the history knows not everything (a kill, a power cut, an \
-            overload) is named as unproven and does not count.
+            overload) is named as unproven and does not count. The log knows more of it than the history: with --log \
+            ends that it tells of are believed.
 
             Examples:
               figaro audit --config /etc/figaro/relay.yaml
               figaro audit --spool /var/lib/figaro --json | jq -r 'select(.finding == "lost") | .message'
               figaro audit --spool /backup/2026-11-22
+              journalctl -u figaro -o cat --since -14d | figaro audit --log -
 
             Exit codes: 0 all of it adds up, 1 something does not, 66 the spool cannot be read, 78 the configuration \
             is wrong.
@@ -29,6 +32,11 @@ struct AuditCommand: ParsableCommand {
     @Option(help: "Name at most so many messages of each kind of finding.") var limit = 100
     @Option(help: ArgumentHelp("How long to wait before looking again, while a relay runs.", valueName: "span"))
     var settle = "5s"
+    @Option(
+        help: ArgumentHelp(
+            "The relay's log, in either form, for what the history lost; - reads it from standard "
+                + "input.", valueName: "file"))
+    var log: String?
     @Flag(help: "Print one JSON object per line: each finding, and a summary as the last.") var json = false
 
     func validate() throws {
@@ -41,32 +49,81 @@ struct AuditCommand: ParsableCommand {
     func run() throws {
         let path = try spool.path()
         let summary: AuditSummary
-        var named: [AuditFinding.Kind: Int] = [:]
+        var names = Names(limit: limit, json: json)
+        // What the log may explain; bounded by what an audit suspects at most.
+        var unproven: [AuditFinding] = []
         do {
             let audit = try SpoolAudit(spool: path)
             defer { audit.close() }
             summary = try audit.run(settle: Units.span(settle) ?? .seconds(5)) { finding in
-                named[finding.kind, default: 0] += 1
-                guard named[finding.kind, default: 0] <= limit else { return }
-                if json {
-                    Terminal.say(json: FindingReport(finding))
-                } else {
-                    Terminal.say(FindingReport(finding).line)
-                }
+                if log != nil, finding.excuse != nil { unproven.append(finding) } else { names.tell(finding) }
             }
         } catch let error as StoreFailure {
             Terminal.complain(Visible.text("cannot audit: \(error)"))
             throw ExitCode.noInput
         }
+        var explained: [AuditFinding.Kind: Int] = [:]
+        let witness = try witness(for: unproven)
+        for finding in unproven {
+            if witness.explains(finding) { explained[finding.kind, default: 0] += 1 } else { names.tell(finding) }
+        }
+        let report = AuditReport(summary, explained, spool: path)
         if json {
-            Terminal.say(json: AuditReport(summary, spool: path))
+            Terminal.say(json: report)
         } else {
-            for (kind, count) in named.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where count > limit {
-                Terminal.say("and \(count - limit) more of “\(kind.rawValue)”; --limit names them")
-            }
-            AuditReport(summary, spool: path).lines.forEach(Terminal.say)
+            names.tellOfMore()
+            report.lines.forEach(Terminal.say)
         }
         if !summary.isGood { throw ExitCode.failure }
+    }
+
+    /// What the log says of these messages.
+    private func witness(for unproven: [AuditFinding]) throws -> LogWitness {
+        var witness = LogWitness()
+        guard let log, !unproven.isEmpty else { return witness }
+        guard let file = fopen(log == "-" ? "/dev/stdin" : log, "r") else {
+            Terminal.complain(Visible.text("cannot read the log \(log): \(String(cString: strerror(errno)))"))
+            throw ExitCode.noInput
+        }
+        defer { fclose(file) }
+        let wanted = Set(unproven.map(\.message))
+        var line: UnsafeMutablePointer<CChar>?
+        var room = 0
+        defer { free(line) }
+        while case let count = getline(&line, &room, file), count > 0, let line {
+            let bytes = UnsafeRawBufferPointer(start: line, count: count)
+            witness.read(
+                String(decoding: bytes.last == 10 ? bytes.dropLast() : bytes[...], as: UTF8.self), wanted: wanted)
+        }
+        return witness
+    }
+
+    /// Names findings, so many of each kind.
+    private struct Names {
+        let limit: Int
+        let json: Bool
+        private var counts: [AuditFinding.Kind: Int] = [:]
+
+        init(limit: Int, json: Bool) {
+            self.limit = limit
+            self.json = json
+        }
+
+        mutating func tell(_ finding: AuditFinding) {
+            counts[finding.kind, default: 0] += 1
+            guard counts[finding.kind, default: 0] <= limit else { return }
+            if json {
+                Terminal.say(json: FindingReport(finding))
+            } else {
+                Terminal.say(FindingReport(finding).line)
+            }
+        }
+
+        func tellOfMore() {
+            for (kind, count) in counts.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where count > limit {
+                Terminal.say("and \(count - limit) more of “\(kind.rawValue)”; --limit names them")
+            }
+        }
     }
 }
 
@@ -125,9 +182,11 @@ struct AuditReport: Encodable {
     var recipientsWaiting: Int
     var findings: [String: Int]
     var unproven: [String: Int]
+    /// Unproven by the history, and told by the log.
+    var provenByLog: Int
     var gaps: [String]
 
-    init(_ summary: AuditSummary, spool: String) {
+    init(_ summary: AuditSummary, _ explained: [AuditFinding.Kind: Int], spool: String) {
         ok = summary.isGood
         self.spool = spool
         relayRuns = summary.isRunning
@@ -138,7 +197,9 @@ struct AuditReport: Encodable {
         messagesInStore = summary.messagesInStore
         recipientsWaiting = summary.waiting
         findings = Dictionary(summary.findings.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: +)
-        unproven = Dictionary(summary.unproven.map { ($0.key.rawValue, $0.value) }, uniquingKeysWith: +)
+        let left = summary.unproven.map { ($0.key.rawValue, $0.value - explained[$0.key, default: 0]) }
+        unproven = Dictionary(left.filter { $0.1 > 0 }, uniquingKeysWith: +)
+        provenByLog = explained.values.reduce(0, +)
         gaps = summary.gaps.map { "\(UTCTime.text($0.began)) to \(UTCTime.text($0.ended)): \($0.why)" }
     }
 
@@ -152,6 +213,7 @@ struct AuditReport: Encodable {
             "store       \(messagesInStore) messages, \(recipientsWaiting) recipients wait",
         ]
         lines += gaps.suffix(5).map { "gap         \($0)" }
+        if provenByLog > 0 { lines.append("by the log  \(provenByLog) ended that the history had lost") }
         if !unproven.isEmpty { lines.append("unproven    \(Self.text(unproven))") }
         lines.append(findings.isEmpty ? "all of it adds up" : "findings    \(Self.text(findings))")
         return lines.map { Visible.text($0) }
