@@ -85,8 +85,11 @@ package final class History: TraceSink {
         return events
     }
 
-    /// The stories of the messages that came last, the youngest first. Blocks as ``events(of:)`` does.
-    package func youngest(_ limit: Int) throws -> [MessageID] { try file.youngest(limit) }
+    /// The messages that came last, the youngest first. Blocks as ``events(of:)`` does.
+    package func youngest(_ limit: Int) throws -> [MessageID] {
+        let waiting = state.withLock { state in Set((state.pending + state.writing).map(\.message)) }
+        return Array(waiting.union(try file.youngest(limit)).sorted(by: >).prefix(max(0, limit)))
+    }
 
     /// Writes what waits and ends the thread. Blocks.
     package func stop() {

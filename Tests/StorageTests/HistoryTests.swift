@@ -163,6 +163,9 @@ import Testing
         history.stop()
         let again = try self.history()
         #expect(try again.youngest(3) == [4, 3, 2].map { stories[$0][0].message })
+        let last = story(mails)
+        again.record(last)
+        #expect(try again.youngest(2) == [last[0].message, stories[4][0].message])
         again.stop()
     }
 
