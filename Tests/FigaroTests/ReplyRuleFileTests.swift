@@ -101,11 +101,11 @@ import Testing
         ),
         (
             "rules:\n  - { id: a, cause: source, source: s, examples: [550 b], patterns: [a] }",
-            "replies.yaml:2:5: rules[0]: rule \"a\": example \"550 b\" is read by \"base:unknown\""
+            "rules[0].examples[0]: rule \"a\": example \"550 b\" is read by \"base:unknown\""
         ),
         (
             "rules:\n  - { id: a, cause: source, source: s, examples: [550 a], patterns: [(a] }",
-            "replies.yaml:2:5: rules[0]: rule \"a\": pattern \"(a\" has ( without )"
+            "rules[0].patterns[0]: rule \"a\": pattern \"(a\" has ( without )"
         ),
         (
             "rules:\n  - { id: a, cause: source, source: s, examples: [550 a], codes: [5y0] }",
@@ -116,6 +116,13 @@ import Testing
             "rules[0].phases[0]: expected one of resolve, connect"
         ),
         ("rules:\n  - { id: a, cause: source, source: s, patterns: [a] }", "rules[0]: “examples” is missing"),
+        (
+            "rules:\n  - { id: a, cause: source, source: s, examples: [550 a], patterns: ['{us}'] }",
+            "replies.yaml:2:70: rules[0].patterns[0]: rule \"a\": pattern \"{us}\": there is no list {us}"
+        ),
+        ("words: { us: [] }\nrules: []", "replies.yaml:1:14: words.us: is empty"),
+        ("words: { us: ['a|b'] }\nrules: []", "words.us[0]: expected words without any of"),
+        ("words: { Us: [a] }\nrules: []", "words.Us: the name of a list of words has small letters"),
     ])
     func `what is wrong is named with file, line and rule`(text: String, problem: String) throws {
         let (rules, problems) = try load(text)

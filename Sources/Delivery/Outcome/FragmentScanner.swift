@@ -1,118 +1,217 @@
-/// Finds every occurrence of many fragments in one pass over a text (Aho and Corasick, 1975): one table step a byte,
+/// Finds every occurrence of many fragments in one pass over a text (Aho and Corasick, 1975): at most two steps a byte,
 /// however many fragments there are and whatever the text is.
+///
+/// States lie in the order of their distance from the root, so that the children of one stand beside one another: a
+/// state takes a dozen bytes, and thousands of fragments stay in the processor's cache. Those with many children have a
+/// row with the next state for every byte.
 struct FragmentScanner: Sendable {
-    /// Bytes that occur in no fragment share class 0, which keeps the table narrow.
-    private var classes = [UInt8](repeating: 0, count: 256)
-    private var width = 1
-    /// Row of a state and class to where the next state's row begins, doubled, plus 1 when fragments end there.
-    private var steps: [Int32] = []
-    /// Fragments that end in a state: `ends[first[state]..<first[state + 1]]`.
-    private var first: [Int32] = []
-    private var ends: [Int32] = []
-    private let edges: [Edges]
+    private struct State {
+        /// Children are `firstChild..<` the next state's.
+        var firstChild: Int32 = 0
+        /// The state of the longest proper suffix that begins some fragment.
+        var suffix: Int32 = 0
+        /// Where its row begins; -1 without one.
+        var row: Int32 = -1
+        /// Fragments that end here: `ends[firstEnd..<` the next state's.
+        var firstEnd: Int32 = 0
+    }
 
-    /// Whether a fragment's ends must be the edges of words: they are letters or digits, and no `~` stands there.
-    private struct Edges: Sendable {
+    /// One of a fragment's occurrences.
+    struct Hit {
+        let fragment: Int
+        let start: Int32
+        let end: Int32
+        /// Words before start and end, counted as ``ReplyText/advance(_:after:)`` says.
+        let wordsAtStart: Int32
+        let wordsAtEnd: Int32
+    }
+
+    private struct Shape: Sendable {
         let length: Int32
-        let start: Bool
-        let end: Bool
+        let words: Int32
+        /// Whether its ends must be the edges of words: they are letters or digits, and no `~` stands there.
+        let edgeAtStart: Bool
+        let edgeAtEnd: Bool
 
         init(_ fragment: ReplyPattern.Fragment) {
             length = Int32(fragment.bytes.count)
-            start = !fragment.openStart && fragment.bytes.first.map(ReplyText.isWordByte) ?? false
-            end = !fragment.openEnd && fragment.bytes.last.map(ReplyText.isWordByte) ?? false
+            edgeAtStart = !fragment.openStart && fragment.bytes.first.map(ReplyText.isWordByte) ?? false
+            edgeAtEnd = !fragment.openEnd && fragment.bytes.last.map(ReplyText.isWordByte) ?? false
+            var words: Int32 = 0
+            var before: UInt8 = 0
+            for byte in fragment.bytes {
+                words += ReplyText.advance(byte, after: before)
+                before = byte
+            }
+            self.words = words
         }
     }
 
+    /// Bytes that occur in no fragment share class 0, which keeps rows narrow.
+    private var classes = [UInt8](repeating: 0, count: 256)
+    private var width = 1
+    private var states: [State] = []
+    /// By which byte a state is reached from its parent.
+    private var labels: [UInt8] = []
+    private var rows: [Int32] = []
+    private var ends: [Int32] = []
+    private let shapes: [Shape]
+
+    /// With more children than this a state gets a row.
+    private static let childLimit = 3
+
     init(_ fragments: [ReplyPattern.Fragment]) {
-        edges = fragments.map(Edges.init)
+        shapes = fragments.map(Shape.init)
         for byte in Set(fragments.flatMap(\.bytes)).sorted() {
             // At most 230: fragments hold no upper-case letters and no control white space but the space.
             classes[Int(byte)] = UInt8(truncatingIfNeeded: width)
             width += 1
         }
-        var here = buildTrie(fragments)
-        link(&here)
-        var total: Int32 = 0
-        for state in here {
-            first.append(total)
-            ends += state
-            total += Int32(state.count)
-        }
-        first.append(total)
-        steps = steps.map { state in
-            Int32(Int(state) * width * 2 + (here[Int(state)].isEmpty ? 0 : 1))
-        }
+        let (parents, own) = grow(fragments)
+        link(parents, own)
     }
 
-    /// A tree of the fragments' bytes, with -1 where it does not go on; returns the fragments that end in each state.
-    private mutating func buildTrie(_ fragments: [ReplyPattern.Fragment]) -> [[Int32]] {
-        var here: [[Int32]] = [[]]
-        steps = [Int32](repeating: -1, count: width)
-        for (index, fragment) in fragments.enumerated() {
-            var state = 0
-            for byte in fragment.bytes {
-                let place = state * width + Int(classes[Int(byte)])
-                if steps[place] < 0 {
-                    steps[place] = Int32(here.count)
-                    here.append([])
-                    steps += [Int32](repeating: -1, count: width)
-                }
-                state = Int(steps[place])
-            }
-            here[state].append(Int32(index))
-        }
-        return here
-    }
-
-    /// Fills the gaps with where the longest suffix that is a prefix of some fragment goes on.
-    private mutating func link(_ here: inout [[Int32]]) {
-        var suffix = [Int](repeating: 0, count: here.count)
-        var line: [Int] = []
-        for column in 0..<width {
-            if steps[column] < 0 { steps[column] = 0 } else { line.append(Int(steps[column])) }
-        }
+    /// The tree of the fragments' bytes; returns each state's parent and the fragments that are spelt out there.
+    private mutating func grow(_ fragments: [ReplyPattern.Fragment]) -> (parents: [Int32], own: [[Int32]]) {
+        let order = fragments.indices.sorted { fragments[$0].bytes.lexicographicallyPrecedes(fragments[$1].bytes) }
+        var line = [(range: 0..<order.count, depth: 0)]
+        var parents: [Int32] = [0]
+        var own: [[Int32]] = []
+        labels = [0]
         var index = 0
         while index < line.count {
-            let state = line[index]
+            let (range, depth) = line[index]
+            states.append(State(firstChild: Int32(line.count)))
+            var place = range.lowerBound
+            own.append([])
+            while place < range.upperBound, fragments[order[place]].bytes.count == depth {
+                own[index].append(Int32(order[place]))
+                place += 1
+            }
+            while place < range.upperBound {
+                let byte = fragments[order[place]].bytes[depth]
+                let first = place
+                while place < range.upperBound, fragments[order[place]].bytes[depth] == byte { place += 1 }
+                line.append((first..<place, depth + 1))
+                labels.append(byte)
+                parents.append(Int32(index))
+            }
             index += 1
-            here[state] += here[suffix[state]]
-            for column in 0..<width {
-                let onward = Int(steps[suffix[state] * width + column])
-                if steps[state * width + column] < 0 {
-                    steps[state * width + column] = Int32(onward)
-                } else {
-                    let next = Int(steps[state * width + column])
-                    suffix[next] = onward
-                    line.append(next)
+        }
+        return (parents, own)
+    }
+
+    /// Suffixes, rows and ends; each state's suffix comes before it, so one pass does.
+    private mutating func link(_ parents: [Int32], _ own: [[Int32]]) {
+        var all: [[Int32]] = []
+        let count = states.count
+        // What stands behind the last state.
+        states.append(State(firstChild: Int32(count)))
+        for index in 0..<count {
+            let parent = Int(parents[index])
+            let suffix = index == 0 || parent == 0 ? 0 : step(from: Int(states[parent].suffix), labels[index])
+            states[index].suffix = Int32(suffix)
+            let children = Int(states[index].firstChild)..<Int(states[index + 1].firstChild)
+            if index == 0 || children.count > Self.childLimit { addRow(to: index, children) }
+            states[index].firstEnd = Int32(ends.count)
+            all.append(own[index] + (index == 0 ? [] : all[suffix]))
+            ends += all[index]
+        }
+        states[count].firstEnd = Int32(ends.count)
+    }
+
+    private mutating func addRow(to index: Int, _ children: Range<Int>) {
+        var row = [Int32](repeating: 0, count: width)
+        if index > 0 {
+            for byte in UInt8.min...UInt8.max where classes[Int(byte)] > 0 {
+                row[Int(classes[Int(byte)])] = Int32(step(from: Int(states[index].suffix), byte))
+            }
+        }
+        for child in children { row[Int(classes[Int(labels[child])])] = Int32(child) }
+        states[index].row = Int32(rows.count)
+        rows += row
+    }
+
+    /// Where a byte leads: to a child, or to one of the suffixes' children; the root has a row.
+    private func step(from state: Int, _ byte: UInt8) -> Int {
+        states.withUnsafeBufferPointer { states in
+            labels.withUnsafeBufferPointer { labels in
+                rows.withUnsafeBufferPointer { rows in
+                    Self.step(from: state, byte, class: Int(classes[Int(byte)]), states, labels, rows)
                 }
             }
+        }
+    }
+
+    @inline(__always)
+    private static func step(
+        from start: Int, _ byte: UInt8, class: Int, _ states: UnsafeBufferPointer<State>,
+        _ labels: UnsafeBufferPointer<UInt8>, _ rows: UnsafeBufferPointer<Int32>
+    ) -> Int {
+        var index = start
+        while true {
+            let state = states[index]
+            if state.row >= 0 { return Int(rows[Int(state.row) + `class`]) }
+            var child = Int(state.firstChild)
+            let end = Int(states[index + 1].firstChild)
+            while child < end {
+                if labels[child] == byte { return child }
+                child += 1
+            }
+            index = Int(state.suffix)
         }
     }
 
     /// Calls `found` for each fragment that stands in the text at the edges of words it asks for, by where it ends.
     @inline(__always)
-    func scan(_ text: [UInt8], found: (_ fragment: Int, _ range: Range<Int>) -> Void) {
-        steps.withUnsafeBufferPointer { steps in
+    func scan(_ text: [UInt8], found: (Hit) -> Void) {
+        text.withUnsafeBufferPointer { text in
             classes.withUnsafeBufferPointer { classes in
-                var row = 0
-                for (index, byte) in text.enumerated() {
-                    let step = Int(steps[row + Int(classes[Int(byte)])])
-                    row = step >> 1
-                    if step & 1 != 0 { end(in: row / width, at: index + 1, of: text, found) }
+                states.withUnsafeBufferPointer { states in
+                    labels.withUnsafeBufferPointer { labels in
+                        rows.withUnsafeBufferPointer { rows in
+                            ends.withUnsafeBufferPointer { ends in
+                                shapes.withUnsafeBufferPointer { shapes in
+                                    Self.scan(text, classes, states, labels, rows, ends, shapes, found)
+                                }
+                            }
+                        }
+                    }
                 }
             }
         }
     }
 
-    private func end(in state: Int, at end: Int, of text: [UInt8], _ found: (Int, Range<Int>) -> Void) {
-        for place in Int(first[state])..<Int(first[state + 1]) {
-            let fragment = Int(ends[place])
-            let edges = self.edges[fragment]
-            let start = end - Int(edges.length)
-            if edges.start, start > 0, ReplyText.isWordByte(text[start - 1]) { continue }
-            if edges.end, end < text.count, ReplyText.isWordByte(text[end]) { continue }
-            found(fragment, start..<end)
+    @inline(__always)
+    private static func scan(
+        _ text: UnsafeBufferPointer<UInt8>, _ classes: UnsafeBufferPointer<UInt8>,
+        _ states: UnsafeBufferPointer<State>, _ labels: UnsafeBufferPointer<UInt8>,
+        _ rows: UnsafeBufferPointer<Int32>, _ ends: UnsafeBufferPointer<Int32>, _ shapes: UnsafeBufferPointer<Shape>,
+        _ found: (Hit) -> Void
+    ) {
+        var state = 0
+        var words: Int32 = 0
+        var before: UInt8 = 0
+        for index in 0..<text.count {
+            let byte = text[index]
+            words += ReplyText.advance(byte, after: before)
+            before = byte
+            state = step(from: state, byte, class: Int(classes[Int(byte)]), states, labels, rows)
+            let first = Int(states[state].firstEnd)
+            let last = Int(states[state + 1].firstEnd)
+            if first == last { continue }
+            let isEdge = index + 1 == text.count || !ReplyText.isWordByte(text[index + 1])
+            for place in first..<last {
+                let fragment = Int(ends[place])
+                let shape = shapes[fragment]
+                if shape.edgeAtEnd, !isEdge { continue }
+                let start = index + 1 - Int(shape.length)
+                if shape.edgeAtStart, start > 0, ReplyText.isWordByte(text[start - 1]) { continue }
+                found(
+                    Hit(
+                        fragment: fragment, start: Int32(start), end: Int32(index + 1),
+                        wordsAtStart: words - shape.words, wordsAtEnd: words))
+            }
         }
     }
 }

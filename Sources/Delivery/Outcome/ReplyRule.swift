@@ -101,6 +101,8 @@ package struct ReplyRuleError: Error, Hashable, CustomStringConvertible {
     /// Position in the list, from 0.
     package let index: Int
     package let rule: String
+    /// Which of the rule's keys it is, such as `patterns[1]`; nil where it is the whole rule.
+    package let key: String?
     package let problem: String
 
     package var description: String { "rule \"\(rule)\": \(problem)" }

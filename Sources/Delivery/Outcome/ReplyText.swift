@@ -1,89 +1,113 @@
 import Mail
 
-/// How the words of a reply are made comparable.
+/// How the words of a reply are made comparable: lower case, no accents, single spaces, no echo of addresses.
 enum ReplyText {
     /// What is read of a reply, in bytes; longer ones say nothing more.
-    static let limit = 8_192
+    static let limit = 4_096
 
-    /// ASCII letters in lower case, each run of white space as one space.
+    /// Words without what makes no difference: case, accents, more than one space, the form of quotation marks.
     static func normalize(_ text: String) -> [UInt8] {
-        words(text, skippingStatus: false)
+        words(text, ofReply: false)
     }
 
     /// The words of a reply as if they stood on one line: receivers break lines within a phrase, and repeat the
-    /// enhanced status at the head of each line (RFC 2034 section 4).
+    /// enhanced status at the head of each line (RFC 2034 section 4). E-mail addresses become `@`, since they are an
+    /// echo, and IP addresses `0.0.0.0`.
     static func words(of reply: Reply) -> [UInt8] {
-        words(reply.text, skippingStatus: true)
+        words(reply.text, ofReply: true)
     }
 
-    private static func words(_ text: String, skippingStatus: Bool) -> [UInt8] {
+    private static func words(_ text: String, ofReply: Bool) -> [UInt8] {
         var text = text
         return text.withUTF8 { bytes in
             let length = min(bytes.count, limit)
-            return [UInt8](unsafeUninitializedCapacity: length) { words, count in
+            return [UInt8](unsafeUninitializedCapacity: length) { output, count in
+                var writer = Writer(output: output)
                 var index = 0
                 while index < length {
                     let byte = bytes[index]
                     index += 1
                     if byte == 32 || byte &- 9 < 5 {
-                        if count == 0 || words[count - 1] != 32 {
-                            words[count] = 32
-                            count += 1
-                        }
-                        if byte == 10, skippingStatus {
+                        writer.space()
+                        if byte == 10, ofReply {
                             // A code takes eleven bytes at most, 5.999.999 and what must follow it.
                             let head = UnsafeBufferPointer(rebasing: bytes[index..<min(index + 11, length)])
                             index += EnhancedStatus.leading(head.span)?.length ?? 0
                         }
+                    } else if byte < 128 {
+                        if byte == UInt8(ascii: "@"), ofReply {
+                            writer.dropAddress()
+                            while index < length, isDomainByte(bytes[index]) { index += 1 }
+                        }
+                        writer.add(byte &- UInt8(ascii: "A") < 26 ? byte | 32 : plainQuote(byte))
+                    } else if let (letters, width) = Letters.plain(bytes, at: index - 1, end: length) {
+                        writer.add(letters)
+                        index += width - 1
                     } else {
-                        words[count] = byte &- UInt8(ascii: "A") < 26 ? byte | 32 : byte
-                        count += 1
+                        writer.add(byte)
                     }
                 }
+                count = ofReply ? AddressMask.mask(output, count: writer.count) : writer.count
+            }
+        }
+    }
+
+    private static func plainQuote(_ byte: UInt8) -> UInt8 {
+        byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "`") ? UInt8(ascii: "'") : byte
+    }
+
+    private static func isDomainByte(_ byte: UInt8) -> Bool {
+        isWordByte(byte | 32) || byte &- 48 < 10 || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-")
+    }
+
+    /// What is written never takes more bytes than what was read.
+    private struct Writer {
+        let output: UnsafeMutableBufferPointer<UInt8>
+        var count = 0
+
+        mutating func add(_ byte: UInt8) {
+            output.initializeElement(at: count, to: byte)
+            count += 1
+        }
+
+        mutating func add(_ letters: (UInt8, UInt8)) {
+            add(letters.0)
+            if letters.1 != 0 { add(letters.1) }
+        }
+
+        mutating func space() {
+            if count == 0 || output[count - 1] != 32 { add(32) }
+        }
+
+        /// Takes back what was written of an address's local part.
+        mutating func dropAddress() {
+            while count > 0 {
+                switch output[count - 1] {
+                case UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "="), UInt8(ascii: "%"):
+                    break
+                case let byte where isWordByte(byte): break
+                default: return
+                }
+                count -= 1
             }
         }
     }
 
     /// Letters, digits, `_` and every byte of a non-ASCII letter make up words.
+    @inline(__always)
     static func isWordByte(_ byte: UInt8) -> Bool {
         byte &- UInt8(ascii: "a") < 26 || byte &- UInt8(ascii: "0") < 10 || byte == UInt8(ascii: "_") || byte >= 128
     }
 
-    /// The wait that a reply names, such as `in 5 minutes`, `for 60 seconds` or `in 00:05:00`; 1 s to 24 h, else nil.
-    static func namedWait(_ words: [UInt8]) -> Timestamp.Span? {
-        let tokens = words.split { !isWordByte($0) && $0 != UInt8(ascii: ":") }
-        for (index, token) in tokens.enumerated() {
-            let parts = token.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).map(number)
-            var seconds: Int64?
-            if parts.count == 3, let hours = parts[0], let minutes = parts[1], let rest = parts[2] {
-                seconds = hours * 3_600 + minutes * 60 + rest
-            } else if parts.count == 1, let count = parts[0], index + 1 < tokens.count,
-                let unit = unit(tokens[index + 1])
-            {
-                seconds = count * unit
-            }
-            if let seconds, (1...86_400).contains(seconds) { return .seconds(seconds) }
-        }
-        return nil
-    }
-
-    /// One to five digits; nil otherwise.
-    private static func number(_ digits: ArraySlice<UInt8>) -> Int64? {
-        guard (1...5).contains(digits.count) else { return nil }
-        var value: Int64 = 0
-        for digit in digits {
-            guard (48...57).contains(digit) else { return nil }
-            value = value * 10 + Int64(digit - 48)
-        }
-        return value
-    }
-
-    private static func unit(_ name: ArraySlice<UInt8>) -> Int64? {
-        switch String(decoding: name, as: UTF8.self) {
-        case "s", "sec", "secs", "second", "seconds": 1
-        case "m", "min", "mins", "minute", "minutes": 60
-        case "h", "hour", "hours": 3_600
-        default: nil
+    /// By how much a byte moves the count of words: 1 at a space, and so far at the end of a sentence that nothing in
+    /// the next one is near.
+    @inline(__always)
+    static func advance(_ byte: UInt8, after before: UInt8) -> Int32 {
+        guard byte == 32 else { return 0 }
+        switch before {
+        case UInt8(ascii: "."), UInt8(ascii: "!"), UInt8(ascii: "?"), UInt8(ascii: ";"):
+            return Int32(ReplyPattern.nearWords + 2)
+        default: return 1
         }
     }
 }

@@ -44,6 +44,7 @@ extension Judgement {
     ///   - firstRound: the message has not been deferred before.
     init(of answer: PhaseAnswer, read reading: Reading, reused: Bool, firstRound: Bool) {
         let permanent = if case .reply(let reply) = answer.answer { reply.isPermanent } else { false }
+        let transient = if case .reply(let reply) = answer.answer { reply.isTransient } else { false }
         self.reading = reading
         switch reading.cause {
         case .source:
@@ -68,8 +69,9 @@ extension Judgement {
             verdict = .later(atLeast: reading.hold, samePath: true)
             why = "the connection broke after the final dot, so it may have been delivered: no other source is tried"
         case .recipient, .domain:
-            verdict = .failed
-            why = "no retry will help"
+            // A receiver whose directory is being set up says 450 to every name.
+            verdict = transient ? .later(atLeast: reading.hold, samePath: firstRound) : .failed
+            why = transient ? "the receiver is not sure yet" : "no retry will help"
         case .content, .auth, .size, .protocol, .unknown:
             verdict = permanent ? .failed : .later(atLeast: reading.hold, samePath: firstRound)
             why = permanent ? "a permanent refusal that no other source changes" : "a temporary refusal"

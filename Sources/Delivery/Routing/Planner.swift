@@ -16,7 +16,8 @@ package import Queue
 /// 5. Whatever is not ended goes back to the queue with its next due time. Nothing is kept without a next event.
 package struct Planner {
     let configuration: PlannerConfiguration
-    let rules: ReplyRules
+    /// May be replaced while it runs: what is read next is read by the new ones.
+    var rules: ReplyRules
     let table: SourceTable
     var random: PlannerRandom
     var now = Timestamp(milliseconds: 0)

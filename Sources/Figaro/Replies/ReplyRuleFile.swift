@@ -4,7 +4,7 @@ import Mail
 /// Reads the file of rules by which receivers' replies are understood.
 enum ReplyRuleFile {
     /// - Parameter path: nil for the built-in file.
-    /// - Returns: nil when something was wrong; `problems` says what, with file, line and rule.
+    /// - Returns: nil when something was wrong; `problems` says what, with file, line and key.
     static func load(_ path: String?, _ problems: Problems) -> ReplyRules? {
         guard let path else { return builtIn(problems) }
         return YAMLFile.read(path, problems).flatMap { decode($0, problems) }
@@ -16,36 +16,70 @@ enum ReplyRuleFile {
     }
 
     static func decode(_ file: Field, _ problems: Problems) -> ReplyRules? {
-        let rules = file.section { section in
-            section.required("rules")?.list(atLeast: 1, atMost: 5_000) { field in
-                rule(field).map { (field: field, rule: $0) }
-            }
+        let read = file.section { section in
+            let lists = section.optional("words").map(lists) ?? [:]
+            let rules = section.required("rules")?.list(atLeast: 1, atMost: 5_000) { rule($0) }
+            return rules.map { (lists: lists, rules: $0) }
         }
-        guard let rules = rules ?? nil, problems.isEmpty else { return nil }
+        guard let (lists, rules) = read ?? nil, problems.isEmpty else { return nil }
         do throws(ReplyRuleError) {
-            return try ReplyRules(rules.map(\.rule))
+            return try ReplyRules(rules.map(\.rule), lists: lists)
         } catch {
-            rules[error.index].field.complain(error.description)
+            let rule = rules[error.index]
+            (error.key.flatMap { rule.places[$0] } ?? rule.field).complain(error.description)
             return nil
         }
     }
 
-    private static func rule(_ field: Field) -> ReplyRule? {
+    /// Words that stand for one another, by name.
+    private static func lists(_ field: Field) -> [String: [String]] {
+        let lists = field.section { section in
+            section.entries().map { name, key, value in
+                if !name.utf8.allSatisfy({ (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }) {
+                    key.complain("the name of a list of words has small letters, digits and - only")
+                }
+                let words = value.list(atLeast: 1, atMost: 400) { field in
+                    field.value("words without any of ( ) { } | * and ...") { text in
+                        let signs = text.contains { "(){}|*".contains($0) } || text.contains("...")
+                        return signs || text.allSatisfy { $0 == " " || $0 == "~" } ? nil : text
+                    }
+                }
+                return (name, words ?? [])
+            }
+        }
+        return Dictionary(lists ?? []) { first, _ in first }
+    }
+
+    /// A rule and where its parts stand in the file.
+    private struct Placed {
+        var rule: ReplyRule
+        var field: Field
+        /// By key within the rule: `patterns[1]`.
+        var places: [String: Field]
+    }
+
+    private static func rule(_ field: Field) -> Placed? {
+        var places: [String: Field] = [:]
+        func texts(_ list: Field?, _ what: String, atLeast: Int = 0) -> [String]? {
+            list?.list(atLeast: atLeast) { entry in
+                places[String(entry.path.dropFirst(field.path.count + 1))] = entry
+                return entry.string(what)
+            }
+        }
         let read = field.section { section -> ReplyRule? in
+            places["id"] = section.optional("id")
             let id = section.required("id")?.string("the rule's name")
             let cause = section.required("cause")?.word(Cause.self)
             let source = section.required("source")?.string("where the claim comes from")
-            let examples = section.required("examples")?.list(atLeast: 1) {
-                $0.string("a reply such as 550 5.7.1 text")
-            }
+            let examples = texts(section.required("examples"), "a reply such as 550 5.7.1 text", atLeast: 1)
             let sites = section.optional("sites")?.list { $0.string("a receiver's name or domain")?.lowercased() }
             let phases = section.optional("phases")?.list { phase($0) }
             let codes = section.optional("codes")?.list { $0.value("a code such as 550 or 5xx", ReplyRule.Code.init) }
             let statuses = section.optional("statuses")?.list {
                 $0.value("an enhanced status such as 5.7.1 or *.7.*", ReplyRule.Status.init)
             }
-            let patterns = section.optional("patterns")?.list { $0.string("a pattern") }
-            let unless = section.optional("unless")?.list { $0.string("a pattern") }
+            let patterns = texts(section.optional("patterns"), "a pattern")
+            let unless = texts(section.optional("unless"), "a pattern")
             let hold = section.optional("hold")?.span(.seconds(1)...(.days(7)))
             guard let id, let cause, let source, let examples else { return nil }
             var rule = ReplyRule(id: id, cause: cause, source: source, examples: examples)
@@ -58,7 +92,7 @@ enum ReplyRuleFile {
             rule.hold = hold
             return rule
         }
-        return read ?? nil
+        return (read ?? nil).map { Placed(rule: $0, field: field, places: places) }
     }
 
     private static func phase(_ field: Field) -> Phase? {
