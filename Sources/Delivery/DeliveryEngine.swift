@@ -66,6 +66,12 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         return isQuiet
     }
 
+    /// How replies are read from here on.
+    package var rules: ReplyRules {
+        get { state.withLock { $0.planner.rules } }
+        set { state.withLock { $0.planner.rules = newValue } }
+    }
+
     /// How much there is in hand.
     package func figures() -> DeliveryFigures {
         let now = time.now()

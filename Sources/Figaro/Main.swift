@@ -25,6 +25,6 @@ import ArgumentParser
         subcommands: [
             ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
             AuditCommand.self, BackupCommand.self, RestoreCommand.self, SupportBundleCommand.self,
-            CompletionCommand.self, ManualCommand.self,
+            CompletionCommand.self, ManualCommand.self, RepliesCommand.self,
         ])
 }

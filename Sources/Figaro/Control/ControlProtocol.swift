@@ -5,6 +5,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
     case queue(QueueRequest)
     case trace(TraceRequest)
     case support(SupportRequest)
+    case replies(RepliesRequest)
 
     /// Octets of a request line.
     static let lineLimit = 16 << 10
@@ -15,6 +16,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
         case .queue(let request): "queue \(request.verb.rawValue)"
         case .trace: "trace"
         case .support: "support-bundle"
+        case .replies: "replies unknown"
         }
     }
 }

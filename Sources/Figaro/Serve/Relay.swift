@@ -14,6 +14,7 @@ struct Relay {
     let queue: MailQueue
     let history: History
     let contents: ContentFolder
+    let unruled: UnruledReplies
     let resolver: UnboundResolver
     let engine: DeliveryEngine
     let intake: IntakeServer
@@ -58,13 +59,15 @@ struct Relay {
         let page = MetricsPage(queue: queue, engine: engine, intake: intake, meter: kept.meter)
         let desk = ControlDesk(
             queue: QueueDesk(queue: queue), trace: TraceDesk(history: kept.history),
-            support: SupportDesk(page: page, history: kept.history, writer: writer))
+            support: SupportDesk(page: page, history: kept.history, writer: writer),
+            replies: RepliesDesk(unruled: kept.unruled) { engine.rules })
         let console = try await console(node.metrics, page, group)
         let control = try ControlServer(
             path: node.control, owner: privileges.account, logger: Logger(label: "control"), answer: desk.answer)
         try privileges.drop()
         return Relay(
-            queue: queue, history: kept.history, contents: kept.contents, resolver: resolver, engine: engine,
+            queue: queue, history: kept.history, contents: kept.contents, unruled: kept.unruled, resolver: resolver,
+            engine: engine,
             intake: intake, control: control, console: console, group: group, logger: logger)
     }
 
@@ -107,6 +110,7 @@ struct Relay {
         let history: History
         let trace: any TraceSink
         let meter = Meter()
+        let unruled: UnruledReplies
         let queue: MailQueue
 
         init(_ node: NodeConfiguration, writer: LogWriter) throws {
@@ -118,10 +122,11 @@ struct Relay {
             history = try History(spool: spool, logger: storage, configuration: node.history) {
                 try? store.living($0)
             }
+            unruled = UnruledReplies(folder: node.spool, logger: storage)
             trace =
                 node.log.level.swiftLog <= .info
-                ? TraceFanOut(sinks: [history, meter, EventLog(writer: writer)])
-                : TraceFanOut(sinks: [history, meter])
+                ? TraceFanOut(sinks: [history, meter, unruled, EventLog(writer: writer)])
+                : TraceFanOut(sinks: [history, meter, unruled])
             var configuration = MailQueue.Configuration()
             configuration.minimumDiskFree = Int64(node.minimumDiskFree)
             queue = MailQueue(

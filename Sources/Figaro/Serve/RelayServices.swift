@@ -20,7 +20,7 @@ extension Relay {
     func serve(ready: @escaping @Sendable () -> Void) async throws {
         // Shut down in reverse order.
         let services: [any Service] = [
-            StoreService(queue: queue, history: history, contents: contents),
+            StoreService(queue: queue, history: history, contents: contents, unruled: unruled),
             DeliveryService(engine: engine, grace: Self.deliveryGrace, logger: logger),
             ControlService(control: control, console: console),
             IntakeService(intake: intake, grace: Self.intakeGrace, ready: ready),
@@ -38,6 +38,7 @@ extension Relay {
         let queue: MailQueue
         let history: History
         let contents: ContentFolder
+        let unruled: UnruledReplies
 
         func run() async throws {
             try? await gracefulShutdown()
@@ -45,6 +46,7 @@ extension Relay {
                 queue.stop()
                 contents.stop()
                 history.stop()
+                unruled.stop()
             }
         }
     }
