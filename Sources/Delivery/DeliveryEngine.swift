@@ -98,6 +98,24 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         state.withLock { $0.planner.wired(among: keys) }
     }
 
+    package func recall(_ keys: Set<WorkKey>) -> [WorkKey] {
+        perform { planner, now in planner.recall(keys, at: now) }
+    }
+
+    package func lift(domains: [String]) {
+        perform { planner, now in planner.lift(domains, at: now) }
+    }
+
+    package func site(of domain: String) -> SiteNote? {
+        let now = time.now()
+        return state.withLock { $0.planner.note(of: domain, at: now) }
+    }
+
+    /// The names of a pool's sources; nil when there is no such pool.
+    package func sources(ofPool name: String) -> Set<String>? {
+        state.withLock { $0.planner.table.sources(ofPool: name) }
+    }
+
     // MARK: SessionOwner
 
     package func opened(_ session: any Session, facts: SessionFacts) {

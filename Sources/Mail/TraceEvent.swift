@@ -7,6 +7,7 @@ package indirect enum TraceEvent: Sendable, Hashable {
     case attempted(Attempt)
     case ended(End)
     case notified(Notification)
+    case steered(Steered)
 
     /// The message was committed and answered with 250.
     package struct Acceptance: Sendable, Hashable {
@@ -135,12 +136,43 @@ package indirect enum TraceEvent: Sendable, Hashable {
         }
     }
 
+    /// An operator changed when, or whether, recipients of one domain are tried.
+    package struct Steered: Sendable, Hashable {
+        package var message: MessageID
+        package var at: Timestamp
+        package var how: How
+        package var domain: String
+        /// Who asked for it: `root (uid 0)`.
+        package var by: String
+        /// In their words; empty where they gave none.
+        package var reason: String
+
+        package enum How: UInt8, Sendable, Hashable {
+            /// Not delivered until it is let go.
+            case held = 0
+            /// Let go, due at once.
+            case released = 1
+            /// Due at once instead of later.
+            case retried = 2
+        }
+
+        package init(message: MessageID, at: Timestamp, how: How, domain: String, by: String, reason: String) {
+            self.message = message
+            self.at = at
+            self.how = how
+            self.domain = domain
+            self.by = by
+            self.reason = reason
+        }
+    }
+
     package var message: MessageID {
         switch self {
         case .accepted(let event): event.message
         case .attempted(let event): event.message
         case .ended(let event): event.message
         case .notified(let event): event.message
+        case .steered(let event): event.message
         }
     }
 }
@@ -148,6 +180,8 @@ package indirect enum TraceEvent: Sendable, Hashable {
 /// How an accepted recipient ended; each ends exactly once.
 package enum RecipientEnd: UInt8, Sendable, Hashable {
     case delivered, failed, expired
+    /// An operator ended it, and nobody is told.
+    case deleted
 }
 
 /// Takes events for the history. Must not block: it is called on event loops and on the commit thread.

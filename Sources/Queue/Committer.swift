@@ -80,9 +80,11 @@ final class Committer {
             cycle.take(settled: settlement)
         }
         cycle.bringForwardReturned()
+        if let asked = taken.steering, asked.order.verb.stops { fresh.mark(asked.targets.lazy.map(\.key.message)) }
         fresh.age(to: Timestamp(milliseconds: now.milliseconds - configuration.fileAfter.milliseconds))
         let claimed = fresh.file(into: &cycle)
         if !claimed.isEmpty { shared.claim(claimed) }
+        if let asked = taken.steering { steer(asked, in: &cycle) }
         setBounds(&cycle)
     }
 
@@ -123,6 +125,7 @@ final class Committer {
         if !cycle.pending.isEmpty { trace.record(cycle.pending.map { .accepted($0.accepted.trace) }) }
         if !cycle.arrivals.isEmpty { giveBack(shared.dispatcher?.arrived(cycle.arrivals) ?? cycle.arrivals) }
         settled(cycle, result)
+        steered(cycle, result)
         told(cycle, result)
         let files = cycle.files + result.files
         if !files.isEmpty { contents.remove(files) }
@@ -144,7 +147,35 @@ final class Committer {
             || cycle.batch.settled.contains { settlement in
                 settlement.ended.contains { $0.how != .delivered || $0.isRelayed }
             }
-        if isUntold || !result.expired.isEmpty { shared.untold.ring() }
+        let isBounced = cycle.steering.contains { $0.asked.order.verb == .bounce }
+        if isUntold || isBounced || !result.expired.isEmpty { shared.untold.ring() }
+    }
+
+    // MARK: Steering
+
+    /// What is with Delivery is only kept from being tried again; ``Steerer`` comes back for it.
+    private func steer(_ asked: AskedSteering, in cycle: inout Cycle) {
+        let inHand = shared.seize(asked.targets.map(\.key))
+        var taken = TakenSteering(asked: asked, inHand: inHand)
+        for target in asked.targets {
+            guard let change = asked.change(of: target, inHand: inHand.contains(target.key), at: cycle.batch.at) else {
+                continue
+            }
+            taken.written.append(target)
+            cycle.batch.steered.append(Steering(key: target.key, change: change))
+        }
+        cycle.steering.append(taken)
+    }
+
+    private func steered(_ cycle: Cycle, _ result: StoreResult) {
+        var rest = result.steered[...]
+        for taken in cycle.steering {
+            let results = rest.prefix(taken.written.count)
+            rest = rest.dropFirst(taken.written.count)
+            shared.release(taken.releases(results), inbox: inbox)
+            trace.record(taken.events(results, at: cycle.batch.at))
+            taken.asked.then(taken.outcome(results))
+        }
     }
 
     /// Files what Delivery has no room for, so that it is handed out again when asked for.

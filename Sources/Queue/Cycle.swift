@@ -6,6 +6,8 @@ struct Cycle {
     var pending: [Inbox.Pending] = []
     /// What senders are told in it.
     var tellings: [Telling] = []
+    /// What operators do in it.
+    var steering: [TakenSteering] = []
     /// Works of the accepted messages, in order of arrival.
     var arrivals: [Work] = []
     var releases: [Release] = []

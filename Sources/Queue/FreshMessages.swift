@@ -46,6 +46,11 @@ struct FreshMessages {
         marked.insert(id)
     }
 
+    /// Has these filed with the next transaction, as far as they are fresh.
+    mutating func mark(_ ids: some Sequence<MessageID>) {
+        for id in ids where entries[id] != nil { marked.insert(id) }
+    }
+
     /// Marks works that Delivery has no room for.
     ///
     /// - Returns: those that are filed already.

@@ -30,6 +30,7 @@ final class Inbox: Sendable {
         var forward: [String: Timestamp] = [:]
         var expired: [WorkKey: Timestamp] = [:]
         var tellings: [Telling] = []
+        var steering: AskedSteering?
         /// Nothing comes after it.
         var last = false
     }
@@ -51,6 +52,7 @@ final class Inbox: Sendable {
         var forward: [String: Timestamp] = [:]
         var expired: [WorkKey: Timestamp] = [:]
         var tellings: [Telling] = []
+        var steering = Deque<AskedSteering>()
         /// When what waits must be written even if no message comes.
         var flush = NIODeadline.distantFuture
         var closing = false
@@ -121,6 +123,15 @@ final class Inbox: Sendable {
         bell.ring()
     }
 
+    /// Written with the next transaction that has room for it: one takes one.
+    func add(_ steering: AskedSteering) {
+        state.withLock { state in
+            state.steering.append(steering)
+            _ = state.flushed(by: .now())
+        }
+        bell.ring()
+    }
+
     /// A row was written whose domain may have a move waiting that was reckoned without it.
     func reach(_ domain: String, due: Timestamp) {
         state.withLock { state in
@@ -185,8 +196,10 @@ final class Inbox: Sendable {
         swap(&taken.forward, &state.forward)
         swap(&taken.expired, &state.expired)
         swap(&taken.tellings, &state.tellings)
-        state.flush = state.settlements.isEmpty ? .distantFuture : .now()
-        taken.last = state.closing && state.accepted.isEmpty && state.settlements.isEmpty
+        taken.steering = state.steering.popFirst()
+        let isEmpty = state.settlements.isEmpty && state.steering.isEmpty
+        state.flush = isEmpty ? .distantFuture : .now()
+        taken.last = state.closing && state.accepted.isEmpty && isEmpty
         publish(state)
         return taken
     }

@@ -33,6 +33,13 @@ struct Ledger {
         domains[key.domain, default: Domain()].handedOut.insert(key.message)
     }
 
+    /// Keeps a filed work from being handed out while its row is changed; ended by ``release(_:to:)``.
+    ///
+    /// - Returns: false when it is with Delivery, or a page that may have read it is under way.
+    mutating func seize(_ key: WorkKey) -> Bool {
+        domains[key.domain, default: Domain()].seize(key.message)
+    }
+
     /// A work is no longer with Delivery; called after its row was written. nil: it has no row any more.
     mutating func release(_ key: WorkKey, to place: Place?) {
         guard var domain = domains.removeValue(forKey: key.domain) else { return }
@@ -81,6 +88,10 @@ struct Ledger {
 }
 
 extension Ledger.Domain {
+    fileprivate mutating func seize(_ message: MessageID) -> Bool {
+        !paging && handedOut.insert(message).inserted
+    }
+
     fileprivate mutating func reach(_ place: Place) {
         let (customer, position) = (place.customer, place.position)
         if paging { lowest[customer] = min(lowest[customer] ?? position, position) }

@@ -10,8 +10,8 @@ import Synchronization
 /// deadlines. A work is either fresh (``FreshMessages``, in memory, its message's row in the store) or filed (rows of
 /// its own in the store); a filed one is either with Delivery (``Ledger``) or waits for its due time.
 package final class MailQueue: Sendable {
-    private let parts: Parts
-    private let requests = Requests()
+    let parts: Parts
+    let requests = Requests()
     private let notifier = Mutex<Notifier?>(nil)
     private let threads = Mutex(Threads())
 
@@ -138,17 +138,32 @@ package final class MailQueue: Sendable {
         parts.inbox.postpone(domain, until: until)
     }
 
-    /// A page of what is in the queue. Blocks: not for an event loop or the cooperative pool.
+    /// A page of what is in the queue; it may be shorter than asked for, or empty, and have others after it. Blocks:
+    /// not for an event loop or the cooperative pool.
     package func list(_ filter: QueueFilter) throws -> QueuePage {
         var page = try parts.store.entries(filter)
-        for index in page.entries.indices { parts.shared.annotate(&page.entries[index]) }
+        for index in page.entries.indices { annotate(&page.entries[index]) }
+        page.entries.removeAll { entry in
+            // One whose sender is still to be told has nothing that waits.
+            if entry.works.isEmpty { return filter.looksAtParts }
+            return !entry.works.contains { filter.admits($0) { self.site(of: $0)?.name } }
+        }
         return page
     }
+
+    private func annotate(_ entry: inout QueueEntry) {
+        for index in entry.works.indices {
+            parts.shared.annotate(&entry.works[index], of: entry.message.id, at: parts.time.now())
+        }
+    }
+
+    /// What Delivery knows of the receiver of a domain's mail.
+    package func site(of domain: String) -> SiteNote? { parts.shared.dispatcher?.site(of: domain) }
 
     /// One message; nil when it is not in the queue. Blocks as ``list(_:)`` does.
     package func show(_ id: MessageID) throws -> QueueEntry? {
         guard var entry = try parts.store.entry(id) else { return nil }
-        parts.shared.annotate(&entry)
+        annotate(&entry)
         return entry
     }
 
@@ -192,6 +207,11 @@ extension MailQueue {
             }
         }
 
+        /// Keeps works from being handed out while their rows are changed. Returns those that it was too late for.
+        func seize(_ keys: [WorkKey]) -> Set<WorkKey> {
+            ledger.withLock { ledger in Set(keys.filter { !ledger.seize($0) }) }
+        }
+
         func beginPage(_ domain: String) -> Ledger.Reading { ledger.withLock { $0.beginPage(domain) } }
 
         func free(_ positions: [Position], of domain: String) -> [Position] {
@@ -202,13 +222,15 @@ extension MailQueue {
             ledger.withLock { $0.endPage(domain, handedOut: handedOut, reading: reading) }
         }
 
-        func annotate(_ entry: inout QueueEntry) {
-            let id = entry.message.id
-            ledger.withLock { ledger in
-                for index in entry.works.indices
-                where ledger.isHandedOut(WorkKey(message: id, domain: entry.works[index].domain)) {
-                    entry.works[index].state = .handedOut
-                }
+        /// Tells the state of what waits.
+        func annotate(_ part: inout QueueEntry.Part, of message: MessageID, at now: Timestamp) {
+            let key = WorkKey(message: message, domain: part.domain)
+            if ledger.withLock({ $0.isHandedOut(key) }) {
+                part.state = .handedOut
+            } else if part.hold != nil {
+                part.state = .held
+            } else if part.state == .waiting, part.progress.due <= now {
+                part.state = .due
             }
         }
     }

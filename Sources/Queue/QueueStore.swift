@@ -3,7 +3,8 @@ package import Mail
 /// What the queue needs of a database: some ten operations over sets, each synchronous and blocking.
 ///
 /// ``recover()`` and ``write(_:)`` are called by the commit thread; the views (``entries(_:)``, ``entry(_:)``,
-/// ``counts()``) and what notices are made of (``untold(after:limit:)``, ``untoldMessage(_:)``,
+/// ``filed(_:after:limit:)``, ``unfiled(after:limit:)``, ``counts()``,
+/// ``census(from:limit:dueBy:ages:)``) and what notices are made of (``untold(after:limit:)``, ``untoldMessage(_:)``,
 /// ``waiting(after:through:limit:)``) by whoever asks; all else by the reader thread (before it runs, by whoever starts
 /// the queue). The three groups do not wait for one another longer than a short critical section. Errors are
 /// ``StoreFailure``.
@@ -71,7 +72,23 @@ package protocol QueueStore: AnyObject, Sendable {
     /// One message for a person; nil when it is not in the store.
     func entry(_ id: MessageID) throws -> QueueEntry?
 
+    /// Filed works in order of message and domain, those of messages above `id`, as far as the filter can tell by what
+    /// the rows say. Looks at `limit` rows, and at the rest of the last one's message.
+    func filed(_ filter: QueueFilter, after id: MessageID, limit: Int) throws -> FiledPage
+
+    /// Fresh messages with ids above `id`, in order of id, without content.
+    func unfiled(after id: MessageID, limit: Int) throws -> [StoredMessage]
+
     func counts() throws -> QueueCounts
+
+    /// Counts the filed works of the next `limit` rows by domain, state and age; what is due by `now` counts as due.
+    ///
+    /// - Parameter ages: the highest ids of messages that old, falling.
+    func census(from place: CensusPlace, limit: Int, dueBy now: Timestamp, ages: [MessageID]) throws -> CensusPage
+
+    /// What was written is being put into its final place. Large orders wait for it: what they write meanwhile would
+    /// have to be put there while everybody's commits stand still.
+    var isBehind: Bool { get }
 
     /// Flushes and closes; nothing is called after it.
     func close() throws
@@ -285,6 +302,34 @@ package struct AgendaEntry: Sendable, Hashable {
         self.domain = domain
         self.due = due
         self.postponed = postponed
+    }
+}
+
+/// A filed work for a person or an order.
+package struct FiledWork: Sendable {
+    package var message: MessageID
+    package var customer: String
+    package var part: QueueEntry.Part
+
+    package init(message: MessageID, customer: String, part: QueueEntry.Part) {
+        self.message = message
+        self.customer = customer
+        self.part = part
+    }
+
+    package var key: WorkKey { WorkKey(message: message, domain: part.domain) }
+}
+
+package struct FiledPage: Sendable {
+    package var works: [FiledWork]
+    /// Rows that were looked at.
+    package var looked = 0
+    /// The last message that was looked at, where there are others after it.
+    package var next: MessageID?
+
+    package init(works: [FiledWork] = [], next: MessageID? = nil) {
+        self.works = works
+        self.next = next
     }
 }
 

@@ -1,37 +1,5 @@
 package import Mail
 
-/// Which messages a person wants to see.
-package struct QueueFilter: Sendable {
-    /// A recipient domain.
-    package var domain: String?
-    package var customer: String?
-    /// The sender's address, or only its domain; empty for the null sender.
-    package var sender: String?
-    /// Only messages with ids above it.
-    package var after: MessageID?
-    /// 1 to 1,000 messages a page.
-    package var limit: Int
-
-    package init(
-        domain: String? = nil, customer: String? = nil, sender: String? = nil, after: MessageID? = nil, limit: Int = 100
-    ) {
-        self.domain = domain
-        self.customer = customer
-        self.sender = sender
-        self.after = after
-        self.limit = limit
-    }
-
-    package func admits(_ message: QueuedMessage) -> Bool {
-        if let customer, message.customer != customer { return false }
-        guard let sender else { return true }
-        switch message.sender {
-        case .null: return sender.isEmpty
-        case .address(let address): return address.description == sender || address.domain == sender
-        }
-    }
-}
-
 /// Messages in order of id.
 package struct QueuePage: Sendable {
     package var entries: [QueueEntry]
@@ -63,22 +31,31 @@ package struct QueueEntry: Sendable {
         package var recipients: [Address]
         package var progress: Progress
         package var state: State
+        /// It is held; one that is on the wire may be as well.
+        package var hold: Hold?
 
-        package init(domain: String, recipients: [Address], progress: Progress, state: State) {
+        package init(
+            domain: String, recipients: [Address], progress: Progress, state: State, hold: Hold? = nil
+        ) {
             self.domain = domain
             self.recipients = recipients
             self.progress = progress
             self.state = state
+            self.hold = hold
         }
     }
 
-    package enum State: String, Sendable {
+    package enum State: String, Sendable, Hashable, CaseIterable {
         /// In its first attempt, or about to be.
         case fresh
         /// In the store until its due time.
         case waiting
+        /// In the store; its time has come.
+        case due
         /// With Delivery.
-        case handedOut = "handed out"
+        case handedOut = "in flight"
+        /// In the store until an operator releases it.
+        case held
     }
 }
 
@@ -87,14 +64,17 @@ package struct QueueCounts: Sendable, Hashable {
     package var messages: Int
     /// Works that were filed: (message, recipient domain).
     package var works: Int
+    /// Those of them that are held.
+    package var held: Int
     /// Recipient domains with filed works.
     package var domains: Int
     /// Recipients whose sender is still to be told.
     package var untold: Int
 
-    package init(messages: Int, works: Int, domains: Int, untold: Int) {
+    package init(messages: Int, works: Int, held: Int = 0, domains: Int, untold: Int) {
         self.messages = messages
         self.works = works
+        self.held = held
         self.domains = domains
         self.untold = untold
     }

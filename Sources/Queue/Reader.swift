@@ -37,6 +37,8 @@ final class Reader {
             switch requests.next() {
             case .close:
                 return
+            case .errand(let errand):
+                errand()
             case .fetch(let domain, let limit):
                 HandOut(
                     store: store, time: time, inbox: inbox, shared: shared, bytes: configuration.fetchBytes, log: log

@@ -1,7 +1,7 @@
 import DequeModule
 import Synchronization
 
-/// What Delivery asks of the reader thread.
+/// What Delivery and operators ask of the reader thread.
 final class Requests: Sendable {
     private let state = Mutex(State())
     private let bell = Bell()
@@ -10,6 +10,8 @@ final class Requests: Sendable {
         /// In order of the first request; one for each domain.
         var domains = Deque<String>()
         var limits: [String: Int] = [:]
+        /// A few: one for each command that is carried out.
+        var errands = Deque<@Sendable () -> Void>()
         var closing = false
     }
 
@@ -26,12 +28,19 @@ final class Requests: Sendable {
         bell.ring()
     }
 
+    /// Has the reader thread do something between two fetches; never, when it ends before.
+    func add(errand: @escaping @Sendable () -> Void) {
+        state.withLock { $0.errands.append(errand) }
+        bell.ring()
+    }
+
     func close() {
         state.withLock { $0.closing = true }
         bell.ring()
     }
 
     enum Next {
+        case errand(@Sendable () -> Void)
         case fetch(domain: String, limit: Int)
         case nothing
         case close
@@ -40,6 +49,7 @@ final class Requests: Sendable {
     func next() -> Next {
         state.withLock { state in
             if state.closing { return .close }
+            if let errand = state.errands.popFirst() { return .errand(errand) }
             guard let domain = state.domains.popFirst() else { return .nothing }
             return .fetch(domain: domain, limit: state.limits.removeValue(forKey: domain) ?? 0)
         }

@@ -14,6 +14,8 @@ package struct StoreBatch: Sendable {
     /// Of filed works.
     package var settled: [Settlement] = []
     package var expired: [Expiration] = []
+    /// What operators do with filed works.
+    package var steered: [Steering] = []
     package var delays: Delays?
     package var told: [Told] = []
     /// Fresh messages that ended with nothing to be told.
@@ -26,7 +28,7 @@ package struct StoreBatch: Sendable {
 
     package var isEmpty: Bool {
         undone.isEmpty && agenda.isEmpty && accepted.isEmpty && filed.isEmpty && untold.isEmpty && settled.isEmpty
-            && expired.isEmpty && delays == nil && told.isEmpty && removed.isEmpty && state == nil
+            && expired.isEmpty && steered.isEmpty && delays == nil && told.isEmpty && removed.isEmpty && state == nil
     }
 }
 
@@ -44,6 +46,8 @@ package enum AgendaMove: Sendable, Hashable {
 package struct StoreResult: Sendable {
     /// What expired, in fact: the works that were still there, with their recipients.
     package var expired: [(key: WorkKey, ended: [Settlement.Ended])] = []
+    /// What came of each of ``StoreBatch/steered``, in the same order.
+    package var steered: [Steered] = []
     /// Content files of messages that were removed because their last work ended.
     package var files: [String] = []
     /// Works whose settlement named neither an end nor a next step for some recipients; these were kept.

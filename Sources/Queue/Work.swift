@@ -46,6 +46,10 @@ package struct Progress: Sendable, Hashable {
     package var firstRefusal: Refusal?
     /// The latest refusal, in one line.
     package var lastRefusal: String?
+    /// The receiver that was tried last, by the name of its first host, and the source it was tried from; nil before
+    /// the first session.
+    package var site: String?
+    package var source: String?
 
     package init(
         rounds: Int = 0, due: Timestamp, tried: [String] = [], pinned: String? = nil, route: String = "default",
@@ -117,6 +121,7 @@ package struct Settlement: Sendable {
                 kind = .relayed
             case .failed: kind = .failed
             case .expired: kind = .expired
+            case .deleted: return nil
             }
             return RecipientReport(recipient: recipient, kind: kind, reason: reason, refusal: quoted, at: at)
         }
@@ -141,4 +146,30 @@ package protocol Dispatcher: AnyObject, Sendable {
     /// The deadline of these has passed. Returns those that are on the wire right now and will be settled by their
     /// attempt; all others are dropped from memory by the dispatcher and ended by the queue.
     func expire(_ keys: [WorkKey]) -> [WorkKey]
+
+    /// An operator wants these not to be sent. All that are not on the wire come back by
+    /// ``MailQueue/settle(_:)`` at once; returns those that are, which come back after their attempt at the latest.
+    func recall(_ keys: Set<WorkKey>) -> [WorkKey]
+
+    /// An operator wants these domains tried now: what was found out about hosts that do not answer is forgotten.
+    /// Limits of the configuration, and what an operator suspended, stay.
+    func lift(domains: [String])
+
+    /// Where a domain's mail goes; nil where that is not known at this moment.
+    func site(of domain: String) -> SiteNote?
+}
+
+/// What Delivery knows of a receiver.
+package struct SiteNote: Sendable, Hashable {
+    /// As traces name it.
+    package var name: String
+    /// Nothing is sent there before then, and why.
+    package var until: Timestamp?
+    package var why: String?
+
+    package init(name: String, until: Timestamp? = nil, why: String? = nil) {
+        self.name = name
+        self.until = until
+        self.why = why
+    }
 }

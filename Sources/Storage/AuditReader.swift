@@ -72,6 +72,7 @@ struct AuditedStory {
             last = max(last, event.at)
             end(event.recipients, event.how)
         case .notified(let event): last = max(last, event.at)
+        case .steered(let event): last = max(last, event.at)
         }
     }
 

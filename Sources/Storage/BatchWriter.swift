@@ -4,10 +4,10 @@ import Queue
 
 /// Carries out one ``StoreBatch`` inside its transaction.
 struct BatchWriter {
-    private let access: Access
+    let access: Access
     private let store: SQLiteStore
-    private let now: Timestamp
-    private var packer = Packer()
+    let now: Timestamp
+    var packer = Packer()
     private var result = StoreResult()
     /// The earliest due time of each domain that this batch gives something to wait for.
     private var forward: [String: Timestamp] = [:]
@@ -27,6 +27,7 @@ struct BatchWriter {
         for untold in batch.untold { try writer.report(untold.report, of: untold.message) }
         for settlement in batch.settled { try writer.settle(settlement) }
         for expiration in batch.expired { try writer.expire(expiration) }
+        for steering in batch.steered { writer.result.steered.append(try writer.steer(steering)) }
         if let delays = batch.delays { try writer.tell(of: delays) }
         for told in batch.told { try writer.tell(told) }
         if !batch.removed.isEmpty {
@@ -85,7 +86,7 @@ struct BatchWriter {
         if row.onAgenda { bringForward(row.key.domain, row.progress.due) }
     }
 
-    private mutating func bind(
+    mutating func bind(
         _ statement: Prepared, _ first: Int32, _ second: Int32, recipients: [Address], progress: Progress
     ) {
         packer.clear()
@@ -96,11 +97,11 @@ struct BatchWriter {
         statement.bind(second, packer.bytes)
     }
 
-    private mutating func bringForward(_ domain: String, _ due: Timestamp) {
+    mutating func bringForward(_ domain: String, _ due: Timestamp) {
         forward[domain] = min(forward[domain] ?? due, due)
     }
 
-    private mutating func report(_ report: RecipientReport, of message: MessageID) throws {
+    mutating func report(_ report: RecipientReport, of message: MessageID) throws {
         let insert = try access.statement(SQL.report)
         insert.bind(1, message).bind(2, report.recipient.domain).bind(3, report.recipient.localPart)
             .bind(4, Int64(report.kind.rawValue)).bind(5, report.reason).bind(6, report.at)
@@ -110,13 +111,22 @@ struct BatchWriter {
         try insert.bind(7, packer.bytes).run()
     }
 
-    /// What a filed work's row holds; nil when the work has ended, or its row cannot be read.
-    private func row(_ key: WorkKey) throws -> (recipients: [Address], progress: Progress)? {
+    /// What a filed work's row holds.
+    struct Row {
+        var recipients: [Address]
+        var progress: Progress
+        var isHeld: Bool
+    }
+
+    /// nil when the work has ended, or its row cannot be read.
+    func row(_ key: WorkKey) throws -> Row? {
         do {
             return try access.statement(SQL.waiting).bind(1, key.message).bind(2, key.domain).first { row in
                 var recipients = row.unpacker(1)
                 var progress = row.unpacker(2)
-                return (try recipients.recipients(), try progress.progress(due: row.time(0)))
+                return Row(
+                    recipients: try recipients.recipients(), progress: try progress.progress(due: row.time(0)),
+                    isHeld: row.integer(3) != 0)
             }
         } catch let error as Unpacker.Unreadable {
             store.unreadable(error, key.message, key.domain)
@@ -126,9 +136,9 @@ struct BatchWriter {
 
     private mutating func settle(_ settlement: Settlement) throws {
         let key = settlement.key
-        guard let (recipients, progress) = try row(key) else { return }
-        for untold in settlement.untold(among: recipients) { try report(untold.report, of: key.message) }
-        guard let left = Leftover(of: recipients, progress: progress, after: settlement, now: now) else {
+        guard let row = try row(key) else { return }
+        for untold in settlement.untold(among: row.recipients) { try report(untold.report, of: key.message) }
+        guard let left = Leftover(of: row.recipients, progress: row.progress, after: settlement, now: now) else {
             return try end(key)
         }
         if left.incomplete { result.incomplete.append(key) }
@@ -141,8 +151,8 @@ struct BatchWriter {
 
     private mutating func expire(_ expiration: Expiration) throws {
         let key = expiration.key
-        guard let (recipients, progress) = try row(key) else { return }
-        let ended = expiration.ends(of: recipients, progress: progress)
+        guard let row = try row(key) else { return }
+        let ended = expiration.ends(of: row.recipients, progress: row.progress)
         for ended in ended {
             if let report = ended.report { try self.report(report, of: key.message) }
         }
@@ -151,7 +161,7 @@ struct BatchWriter {
     }
 
     /// Removes a work, and its message when that was the last and nobody is to be told.
-    private mutating func end(_ key: WorkKey) throws {
+    mutating func end(_ key: WorkKey) throws {
         try access.statement(SQL.deleteWaiting).bind(1, key.message).bind(2, key.domain).run()
         try removeIfDone(key.message)
     }
@@ -174,12 +184,12 @@ struct BatchWriter {
     /// Notes that what still waits of these messages is delayed.
     private mutating func tell(of delays: Delays) throws {
         for id in delays.messages {
-            var rows: [(recipients: [Address], progress: Progress)] = []
+            var rows: [Row] = []
             for domain in try waitingDomains(id) {
                 if let row = try row(WorkKey(message: id, domain: domain)) { rows.append(row) }
             }
-            for (recipients, progress) in rows {
-                for recipient in recipients { try report(progress.delay(of: recipient, at: now), of: id) }
+            for row in rows {
+                for recipient in row.recipients { try report(row.progress.delay(of: recipient, at: now), of: id) }
             }
         }
         try access.statement(SQL.setDelayed).bind(1, delays.through).run()

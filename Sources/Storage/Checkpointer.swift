@@ -67,6 +67,9 @@ final class Checkpointer: Sendable {
         return result
     }
 
+    /// A checkpoint is due or under way.
+    var isBehind: Bool { size.isLarge(Self.soft) }
+
     /// Copies everything, syncs it, and empties the log. Nobody else may be writing.
     func truncate() throws {
         try checkpoint(SQLITE_CHECKPOINT_TRUNCATE)

@@ -261,6 +261,13 @@ struct Prepared {
         return String(decoding: UnsafeBufferPointer(start: text, count: length), as: UTF8.self)
     }
 
+    /// Whether a column has just this text; nothing is copied.
+    func isText(_ column: Int32, _ text: String) -> Bool {
+        guard let found = sqlite3_column_text(pointer, column) else { return false }
+        let length = Int(sqlite3_column_bytes(pointer, column))
+        return text.utf8.elementsEqual(UnsafeBufferPointer(start: found, count: length))
+    }
+
     /// Valid until the next step.
     func blob(_ column: Int32) -> UnsafeRawBufferPointer {
         let start = sqlite3_column_blob(pointer, column)

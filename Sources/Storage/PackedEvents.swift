@@ -14,6 +14,7 @@ extension Packer {
             case .attempted(let event): packer.attempted(event)
             case .ended(let event): packer.ended(event)
             case .notified(let event): packer.notified(event)
+            case .steered(let event): packer.steered(event)
             }
         }
     }
@@ -80,6 +81,15 @@ extension Packer {
         list(event.recipients) { $0.address($1) }
         text(event.why)
     }
+
+    private mutating func steered(_ event: TraceEvent.Steered) {
+        byte(5)
+        time(event.at)
+        byte(event.how.rawValue)
+        text(event.domain)
+        text(event.by)
+        text(event.reason)
+    }
 }
 
 extension Unpacker {
@@ -91,6 +101,7 @@ extension Unpacker {
             case 2: .attempted(try unpacker.attempted(message))
             case 3: .ended(try unpacker.ended(message))
             case 4: .notified(try unpacker.notified(message))
+            case 5: .steered(try unpacker.steered(message))
             default: throw Unreadable(description: "unknown kind of event")
             }
         }
@@ -148,5 +159,14 @@ extension Unpacker {
         return TraceEvent.Notification(
             message: message, at: at, about: about, notice: notice, kind: kind, to: to, recipients: try addresses(),
             why: try text())
+    }
+
+    private mutating func steered(_ message: MessageID) throws(Unreadable) -> TraceEvent.Steered {
+        let at = try time()
+        guard let how = TraceEvent.Steered.How(rawValue: try byte()) else {
+            throw Unreadable(description: "unknown kind of steering")
+        }
+        return TraceEvent.Steered(
+            message: message, at: at, how: how, domain: try text(), by: try text(), reason: try text())
     }
 }

@@ -6,8 +6,8 @@ import Queue
 // what an earlier one wrote without touching a million rows.
 
 private let version: UInt8 = 1
-/// Of a progress: the first refusal was a line of text before.
-private let progressVersion: UInt8 = 2
+/// Of a progress: site and source of the latest attempt came with 3, and the first refusal was a line of text before 2.
+private let progressVersion: UInt8 = 3
 
 extension Packer {
     private static let eightBit: UInt8 = 1
@@ -47,6 +47,15 @@ extension Packer {
         number(UInt64(max(0, progress.step)))
         optional(progress.firstRefusal) { $0.refusal($1) }
         optionalText(progress.lastRefusal)
+        optionalText(progress.site)
+        optionalText(progress.source)
+    }
+
+    mutating func hold(_ hold: Hold) {
+        byte(version)
+        time(hold.at)
+        text(hold.by)
+        text(hold.reason)
     }
 }
 
@@ -56,16 +65,18 @@ extension Unpacker {
         guard found == version else { throw Unreadable(description: "row has version \(found)") }
     }
 
-    /// - Parameter content: the inline content; not asked for where it is a file.
+    /// - Parameters:
+    ///   - expires: instead of what was packed.
+    ///   - content: the inline content; not asked for where it is a file.
     mutating func envelope(
-        id: MessageID, content: () -> ByteBuffer
+        id: MessageID, expires: Timestamp? = nil, content: () -> ByteBuffer
     ) throws(Unreadable) -> StoredMessage {
         try checkVersion()
         let flags = try byte()
         guard flags < 16 else { throw Unreadable(description: "unknown flags \(flags)") }
         let size = try count(.max)
         let arrived = try time()
-        let expires = try time()
+        let packed = try time()
         let file = flags & 4 == 0 ? nil : try text()
         let customer = try text()
         let sender = try path()
@@ -73,7 +84,7 @@ extension Unpacker {
         let request = flags & 8 == 0 ? nil : try request(of: recipients)
         let message = QueuedMessage(
             id: id, customer: customer, sender: sender, eightBit: flags & 1 != 0, utf8: flags & 2 != 0, size: size,
-            arrived: arrived, expires: expires, request: request,
+            arrived: arrived, expires: expires ?? packed, request: request,
             content: file.map { .file(name: $0) } ?? .inline(content()))
         return StoredMessage(message: message, recipients: recipients)
     }
@@ -85,15 +96,24 @@ extension Unpacker {
 
     mutating func progress(due: Timestamp) throws(Unreadable) -> Progress {
         let found = try byte()
-        guard found == version || found == progressVersion else {
+        guard (version...progressVersion).contains(found) else {
             throw Unreadable(description: "row has version \(found)")
         }
-        return Progress(
+        var progress = Progress(
             rounds: try count(.max), due: due,
             tried: try list { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.text() },
             pinned: try optionalText(), route: try text(), step: try count(.max),
             firstRefusal: try found == version ? oldRefusal(at: due) : optionalRefusal(),
             lastRefusal: try optionalText())
+        guard found > 2 else { return progress }
+        progress.site = try optionalText()
+        progress.source = try optionalText()
+        return progress
+    }
+
+    mutating func hold() throws(Unreadable) -> Hold {
+        try checkVersion()
+        return Hold(at: try time(), by: try text(), reason: try text())
     }
 
     private mutating func oldRefusal(at: Timestamp) throws(Unreadable) -> Refusal? {

@@ -19,11 +19,18 @@ enum SQL: String, KeptStatement {
         INSERT OR REPLACE INTO waiting (message, domain, due, expires, recipients, progress, customer)
         VALUES (?, ?, ?, ?, ?, ?, ?)
         """
-    case waiting = "SELECT due, recipients, progress FROM waiting WHERE message = ? AND domain = ?"
+    case waiting = "SELECT due, recipients, progress, held FROM waiting WHERE message = ? AND domain = ?"
     case update = "UPDATE waiting SET due = ?3, recipients = ?4, progress = ?5 WHERE message = ?1 AND domain = ?2"
     case deleteWaiting = "DELETE FROM waiting WHERE message = ? AND domain = ?"
     case deleteAllWaiting = "DELETE FROM waiting WHERE message = ?"
     case anyWaiting = "SELECT 1 FROM waiting WHERE message = ? LIMIT 1"
+
+    case hold = "UPDATE waiting SET held = 1, hold = ?3 WHERE message = ?1 AND domain = ?2 AND held = 0"
+    case standing = "SELECT due, expires, held, hold FROM waiting WHERE message = ? AND domain = ?"
+    case release = "UPDATE waiting SET held = 0, hold = NULL, due = ?3 WHERE message = ?1 AND domain = ?2"
+    case setDue = "UPDATE waiting SET due = ?3 WHERE message = ?1 AND domain = ?2"
+    /// A message's works expire together.
+    case setExpires = "UPDATE waiting SET expires = ?2 WHERE message = ?1 AND expires < ?2"
 
     case report = """
         INSERT OR IGNORE INTO untold (message, domain, local, kind, reason, at, refusal) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -59,6 +66,11 @@ enum SQL: String, KeptStatement {
         INSERT INTO agenda (domain, due, until) VALUES (?, ?, 0)
         ON CONFLICT (domain) DO UPDATE SET due = max(excluded.due, until) WHERE due > max(excluded.due, until)
         """
+    /// As ``agendaForward``, whatever it was postponed to.
+    case agendaSummon = """
+        INSERT INTO agenda (domain, due, until) VALUES (?, ?, 0)
+        ON CONFLICT (domain) DO UPDATE SET due = min(due, excluded.due), until = 0
+        """
     case agenda = """
         SELECT domain, due, until FROM agenda
         WHERE (due, domain) > (?, ?) AND due <= ? ORDER BY due, domain LIMIT ?
@@ -67,24 +79,28 @@ enum SQL: String, KeptStatement {
 
     case positions = """
         SELECT due, message FROM waiting
-        WHERE domain = ?1 AND customer = ?2 AND (due, message) > (?3, ?4) AND due <= ?5 ORDER BY due, message LIMIT ?6
+        WHERE held = 0 AND domain = ?1 AND customer = ?2 AND (due, message) > (?3, ?4) AND due <= ?5
+        ORDER BY due, message LIMIT ?6
         """
     case work = """
-        SELECT waiting.due, waiting.recipients, waiting.progress, message.envelope, message.content
+        SELECT waiting.due, waiting.recipients, waiting.progress, waiting.expires, message.envelope, message.content
         FROM waiting CROSS JOIN message WHERE waiting.message = ?1 AND waiting.domain = ?2 AND message.id = ?1
         """
     case expired = """
-        SELECT expires, message, domain FROM waiting WHERE (expires, message, domain) > (?1, ?2, ?3) AND expires <= ?4
+        SELECT expires, message, domain FROM waiting
+        WHERE held = 0 AND (expires, message, domain) > (?1, ?2, ?3) AND expires <= ?4
         ORDER BY expires, message, domain LIMIT ?5
         """
-    case firstDomain = "SELECT domain FROM waiting WHERE domain >= '' ORDER BY domain LIMIT 1"
-    case nextDomain = "SELECT domain FROM waiting WHERE domain > ? ORDER BY domain LIMIT 1"
+    case firstDomain = "SELECT domain FROM waiting WHERE held = 0 AND domain >= '' ORDER BY domain LIMIT 1"
+    case nextDomain = "SELECT domain FROM waiting WHERE held = 0 AND domain > ? ORDER BY domain LIMIT 1"
     /// Of each lane of a domain the row that is due first.
     case firstLane = """
-        SELECT customer, due FROM waiting WHERE domain = ? AND customer >= '' ORDER BY customer, due LIMIT 1
+        SELECT customer, due FROM waiting WHERE held = 0 AND domain = ? AND customer >= ''
+        ORDER BY customer, due LIMIT 1
         """
     case nextLane = """
-        SELECT customer, due FROM waiting WHERE domain = ? AND customer > ? ORDER BY customer, due LIMIT 1
+        SELECT customer, due FROM waiting WHERE held = 0 AND domain = ? AND customer > ?
+        ORDER BY customer, due LIMIT 1
         """
 
     case setState = "UPDATE state SET floor = ?, ceiling = ? WHERE one = 1"
@@ -93,22 +109,40 @@ enum SQL: String, KeptStatement {
     /// For people, a page or a message at a time.
     case entries = "SELECT id, envelope FROM message WHERE id > ? ORDER BY id LIMIT ?"
     case entry = "SELECT id, envelope FROM message WHERE id = ?"
-    case parts = "SELECT domain, due, recipients, progress FROM waiting WHERE message = ? ORDER BY domain"
+    case parts = "SELECT domain, due, recipients, progress, hold FROM waiting WHERE message = ? ORDER BY domain"
+    /// Stepped through a page at a time.
+    case filed = """
+        SELECT message, domain, customer, due, recipients, progress, hold FROM waiting WHERE message > ?
+        ORDER BY message, domain
+        """
+    /// For those who watch, by the indexes alone.
+    case censusFree = """
+        SELECT domain, customer, due, message FROM waiting
+        WHERE held = 0 AND (domain, customer, due, message) > (?1, ?2, ?3, ?4)
+        ORDER BY domain, customer, due, message LIMIT ?5
+        """
+    case censusHeld = """
+        SELECT message, domain FROM waiting WHERE held = 1 AND (message, domain) > (?1, ?2)
+        ORDER BY message, domain LIMIT ?3
+        """
 }
 
 /// What looks at the whole queue, for people who ask how much there is; nothing waits for it.
 enum CountSQL: String, KeptStatement {
-    /// Counted in the narrowest index there is, in its order: counting `message` itself would read gigabytes. Works of
-    /// one message expire together, so that they stand together in that index; below the floor every message has works
-    /// or untold recipients, and above it there are seconds' worth.
+    /// Counted in the narrowest indexes there are, in their order: counting `message` itself would read gigabytes.
+    /// Works of one message expire together, so that they stand together in that index; below the floor every message
+    /// has works or untold recipients, and above it there are seconds' worth.
     case counts = """
-        SELECT (SELECT count(*) FROM (SELECT 1 FROM waiting GROUP BY expires, message))
+        SELECT (SELECT count(*) FROM (SELECT 1 FROM waiting WHERE held = 0 GROUP BY expires, message))
+        + (SELECT count(*) FROM (SELECT message FROM waiting WHERE held = 1 GROUP BY message) AS back
+           WHERE NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.message = back.message AND waiting.held = 0))
         + (SELECT count(*) FROM (SELECT message FROM untold GROUP BY message) AS told
            WHERE NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.message = told.message))
         + (SELECT count(*) FROM message WHERE id >= (SELECT floor FROM state WHERE one = 1)
            AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.message = message.id)
            AND NOT EXISTS (SELECT 1 FROM untold WHERE untold.message = message.id)),
-        (SELECT count(*) FROM waiting), (SELECT count(*) FROM agenda), (SELECT count(*) FROM untold)
+        (SELECT count(*) FROM waiting WHERE held = 0), (SELECT count(*) FROM waiting WHERE held = 1),
+        (SELECT count(*) FROM agenda), (SELECT count(*) FROM untold)
         """
 }
 

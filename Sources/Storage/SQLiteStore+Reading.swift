@@ -93,7 +93,9 @@ extension SQLiteStore {
     }
 
     private func work(_ key: WorkKey, _ row: Prepared) -> Work? {
-        guard let stored = envelope(key.message, row, 3, content: { row.buffer(4) }) else { return nil }
+        // The row knows better: a message that was held back expires later than its envelope says.
+        let stored = envelope(key.message, row, 4, expires: row.time(3), content: { row.buffer(5) })
+        guard let stored else { return nil }
         do {
             var recipients = row.unpacker(1)
             var progress = row.unpacker(2)
@@ -106,10 +108,13 @@ extension SQLiteStore {
         }
     }
 
-    func envelope(_ id: MessageID, _ row: Prepared, _ column: Int32, content: () -> ByteBuffer) -> StoredMessage? {
+    /// - Parameter expires: instead of what the envelope says.
+    func envelope(
+        _ id: MessageID, _ row: Prepared, _ column: Int32, expires: Timestamp? = nil, content: () -> ByteBuffer
+    ) -> StoredMessage? {
         do {
             var unpacker = row.unpacker(column)
-            return try unpacker.envelope(id: id, content: content)
+            return try unpacker.envelope(id: id, expires: expires, content: content)
         } catch {
             unreadable(error, id)
             return nil

@@ -46,6 +46,8 @@ package final class SQLiteStore: QueueStore {
         disconnect()
     }
 
+    package var isBehind: Bool { connections.withLock { $0 }?.checkpointer.isBehind ?? false }
+
     package func freeSpace() throws -> Int64 { try spool.freeSpace() }
 
     private func connect() throws {

@@ -6,7 +6,7 @@ import Queue
 /// The tables of `queue.sqlite`.
 enum Schema {
     /// Raised with every change below; a file of a later version is refused.
-    static let version: Int64 = 3
+    static let version: Int64 = 4
 
     /// One list of statements for each version.
     private static let steps: [[String]] = [
@@ -65,6 +65,18 @@ enum Schema {
             "INSERT INTO untold SELECT message, domain, local, how, reason, at, NULL FROM failed",
             "DROP TABLE failed",
             "ALTER TABLE state ADD COLUMN delayed INTEGER NOT NULL DEFAULT 0",
+        ],
+        [
+            // What an operator holds back stands in neither order, so that it costs those that are due nothing. The
+            // last column of an index is the same in all of its rows: with it SQLite need not look into the table.
+            "ALTER TABLE waiting ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
+            // Since when, by whom and why.
+            "ALTER TABLE waiting ADD COLUMN hold BLOB",
+            "DROP INDEX waiting_due",
+            "CREATE INDEX waiting_due ON waiting (domain, customer, due, message, held) WHERE held = 0",
+            "DROP INDEX waiting_expires",
+            "CREATE INDEX waiting_expires ON waiting (expires, message, domain, held) WHERE held = 0",
+            "CREATE INDEX waiting_held ON waiting (message, domain, held) WHERE held = 1",
         ],
     ]
 

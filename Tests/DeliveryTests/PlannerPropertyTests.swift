@@ -212,6 +212,7 @@ struct RandomWorld {
         case .failed, .expired:
             #expect(!end.isRelayed)
             #expect(end.report?.refusal != nil)
+        case .deleted: Issue.record("only operators delete")
         }
     }
 

@@ -114,7 +114,13 @@ package final class NotingDispatcher: Dispatcher {
         /// Works it has room for; what is above comes back.
         package var room = Int.max
         package var onWire: Set<WorkKey> = []
+        /// What was asked back.
+        package var recalled: [Set<WorkKey>] = []
+        package var lifted: [[String]] = []
+        package var sites: [String: SiteNote] = [:]
     }
+
+    private let giving = Mutex<(@Sendable (WorkKey) -> Void)?>(nil)
 
     package init() {}
 
@@ -146,6 +152,23 @@ package final class NotingDispatcher: Dispatcher {
             return keys.filter { notes.onWire.contains($0) }
         }
     }
+
+    /// Works that are asked back and not on the wire are handed to the body, which is to settle them.
+    package func onRecall(_ give: @escaping @Sendable (WorkKey) -> Void) { giving.withLock { $0 = give } }
+
+    package func recall(_ keys: Set<WorkKey>) -> [WorkKey] {
+        let wired = state.withLock { notes in
+            notes.recalled.append(keys)
+            return keys.filter { notes.onWire.contains($0) }
+        }
+        let give = giving.withLock { $0 }
+        for key in keys.subtracting(wired) { give?(key) }
+        return Array(wired)
+    }
+
+    package func lift(domains: [String]) { state.withLock { $0.lifted.append(domains) } }
+
+    package func site(of domain: String) -> SiteNote? { state.withLock { $0.sites[domain] } }
 }
 
 /// A trace that keeps everything.

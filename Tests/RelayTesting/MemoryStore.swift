@@ -13,6 +13,7 @@ package final class MemoryStore: QueueStore {
     struct State {
         var messages: [MessageID: StoredMessage] = [:]
         var waiting: [WorkKey: WaitingRow] = [:]
+        var holds: [WorkKey: Hold] = [:]
         var untold: [MessageID: [RecipientReport]] = [:]
         var agenda: [String: Agenda] = [:]
         var bounds = StoreState(floor: MessageID(value: 0), ceiling: MessageID(value: 0))
@@ -88,6 +89,8 @@ package final class MemoryStore: QueueStore {
 
     package func close() throws {}
 
+    package var isBehind: Bool { false }
+
     package func write(_ batch: StoreBatch) throws -> StoreResult {
         waitWhileHeld()
         return try writeNow(batch)
@@ -134,7 +137,7 @@ package final class MemoryStore: QueueStore {
 
     package func customers(domain: String, after customer: String?, limit: Int) throws -> [String] {
         state.withLock { state in
-            let names = Set(state.waiting.values.lazy.filter { $0.key.domain == domain }.map(\.customer))
+            let names = Set(state.unheld.filter { $0.key.domain == domain }.map(\.customer))
             return Array(names.filter { name in customer.map { $0 < name } ?? true }.sorted().prefix(limit))
         }
     }
@@ -143,7 +146,7 @@ package final class MemoryStore: QueueStore {
         _ lane: Lane, after position: Position, dueBy now: Timestamp, limit: Int
     ) throws -> [Position] {
         state.withLock { state in
-            let rows = state.waiting.values.filter { row in
+            let rows = state.unheld.filter { row in
                 row.key.domain == lane.domain && row.customer == lane.customer && row.progress.due <= now
             }
             let all: [Position] = rows.map { Position(due: $0.progress.due, message: $0.key.message) }
@@ -157,7 +160,8 @@ package final class MemoryStore: QueueStore {
             var octets = 0
             for key in keys where octets < bytes || loaded.looked == 0 {
                 loaded.looked += 1
-                guard let row = state.waiting[key], let stored = state.messages[key.message] else { continue }
+                guard let row = state.waiting[key], let stored = state.messages[key.message]?.expiring(row.expires)
+                else { continue }
                 if case .inline(let content) = stored.message.content { octets += content.readableBytes }
                 loaded.works.append(
                     Work(
@@ -170,7 +174,7 @@ package final class MemoryStore: QueueStore {
 
     package func expired(by now: Timestamp, after cursor: ExpiryCursor?, limit: Int) throws -> [ExpiryCursor] {
         state.withLock { state in
-            let rows = state.waiting.values.filter { $0.expires <= now }
+            let rows = state.unheld.filter { $0.expires <= now }
             let all = rows.map { ExpiryCursor(expires: $0.expires, key: $0.key) }.sorted { $0.isBefore($1) }
             return Array(all.filter { cursor?.isBefore($0) ?? true }.prefix(limit))
         }
@@ -178,7 +182,7 @@ package final class MemoryStore: QueueStore {
 
     package func earliest(afterDomain domain: String?, limit: Int) throws -> [AgendaEntry] {
         state.withLock { state in
-            let rows = Dictionary(grouping: state.waiting.values, by: \.key.domain)
+            let rows = Dictionary(grouping: state.unheld, by: \.key.domain)
             let names = rows.keys.filter { name in domain.map { $0 < name } ?? true }
             return names.sorted().prefix(limit).compactMap { name in
                 rows[name]?.map(\.progress.due).min().map { AgendaEntry(domain: name, due: $0) }
@@ -222,9 +226,7 @@ package final class MemoryStore: QueueStore {
         state.withLock { state in
             let after = filter.after ?? MessageID(value: 0)
             let all = state.messages.values.filter { stored in
-                guard stored.message.id > after, filter.admits(stored.message) else { return false }
-                guard let domain = filter.domain else { return true }
-                return stored.recipients.contains { $0.domain == domain }
+                stored.message.id > after && filter.admits(stored)
             }
             let ids = all.map(\.message.id).sorted().prefix(filter.limit)
             return QueuePage(
@@ -232,12 +234,63 @@ package final class MemoryStore: QueueStore {
         }
     }
 
+    package func filed(_ filter: QueueFilter, after id: MessageID, limit: Int) throws -> FiledPage {
+        state.withLock { state in
+            let keys = state.waiting.keys.filter { $0.message > id }
+                .sorted { ($0.message, $0.domain) < ($1.message, $1.domain) }
+            var page = FiledPage()
+            var last: MessageID?
+            for key in keys {
+                if page.looked >= limit, key.message != last {
+                    page.next = last
+                    break
+                }
+                page.looked += 1
+                last = key.message
+                guard let row = state.waiting[key],
+                    filter.mayAdmit(key.message, domain: key.domain, customer: row.customer),
+                    state.messages[key.message].map({ filter.admits($0.message.sender) }) ?? false
+                else { continue }
+                page.works.append(FiledWork(message: key.message, customer: row.customer, part: state.part(row)))
+            }
+            return page
+        }
+    }
+
+    package func unfiled(after id: MessageID, limit: Int) throws -> [StoredMessage] {
+        guard id.value < .max else { return [] }
+        return try fresh(from: MessageID(value: id.value + 1), limit: limit)
+    }
+
     package func entry(_ id: MessageID) throws -> QueueEntry? { state.withLock { $0.entry(id) } }
+
+    package func census(
+        from place: CensusPlace, limit: Int, dueBy now: Timestamp, ages: [MessageID]
+    ) throws -> CensusPage {
+        // All of it at once: it is a store for tests.
+        state.withLock { state in
+            var page = CensusPage()
+            for row in state.waiting.values {
+                let age = CensusCounts.age(of: row.key.message, among: ages)
+                var counts = page.counts[row.key.domain] ?? CensusCounts()
+                if state.holds[row.key] != nil {
+                    counts.held[age] += 1
+                } else if row.progress.due <= now {
+                    counts.due[age] += 1
+                } else {
+                    counts.waiting[age] += 1
+                }
+                page.counts[row.key.domain] = counts
+            }
+            return page
+        }
+    }
 
     package func counts() throws -> QueueCounts {
         state.withLock { state in
             QueueCounts(
-                messages: state.messages.count, works: state.waiting.count, domains: state.agenda.count,
+                messages: state.messages.count, works: state.waiting.count, held: state.holds.count,
+                domains: state.agenda.count,
                 untold: state.untold.values.reduce(0) { $0 + $1.count })
         }
     }
@@ -248,12 +301,19 @@ extension MemoryStore.State {
         untold[id] == nil && !waiting.keys.contains { $0.message == id }
     }
 
+    /// Rows that are not held.
+    fileprivate var unheld: [WaitingRow] { waiting.values.filter { holds[$0.key] == nil } }
+
+    fileprivate func part(_ row: WaitingRow) -> QueueEntry.Part {
+        QueueEntry.Part(
+            domain: row.key.domain, recipients: row.recipients, progress: row.progress, state: .waiting,
+            hold: holds[row.key])
+    }
+
     fileprivate func entry(_ id: MessageID) -> QueueEntry? {
         guard let stored = messages[id]?.withoutContent else { return nil }
         let rows = waiting.values.filter { $0.key.message == id }.sorted { $0.key.domain < $1.key.domain }
-        let parts = rows.map {
-            QueueEntry.Part(domain: $0.key.domain, recipients: $0.recipients, progress: $0.progress, state: .waiting)
-        }
+        let parts = rows.map { part($0) }
         return QueueEntry(
             message: stored.message, works: isFresh(id) ? QueueEntry.Part.fresh(stored) : parts,
             untold: (untold[id] ?? []).sorted { "\($0.recipient)" < "\($1.recipient)" })
@@ -282,6 +342,7 @@ extension MemoryStore.State {
             result.expired.append((row.key, ended))
             end(row.key, &result)
         }
+        for steering in batch.steered { result.steered.append(steer(steering, now: batch.at, &result)) }
         if let delays = batch.delays { tell(of: delays, now: batch.at) }
         for told in batch.told { tell(told, &result) }
         for id in batch.removed { messages[id] = nil }
@@ -294,7 +355,10 @@ extension MemoryStore.State {
     private mutating func undo(_ id: MessageID) {
         messages[id] = nil
         untold[id] = nil
-        for key in waiting.keys where key.message == id { waiting[key] = nil }
+        for key in waiting.keys where key.message == id {
+            waiting[key] = nil
+            holds[key] = nil
+        }
     }
 
     private mutating func move(_ move: AgendaMove) {
@@ -353,8 +417,47 @@ extension MemoryStore.State {
         if !settlement.stillHandedOut { move(.bringForward(domain: row.key.domain, due: left.progress.due)) }
     }
 
+    private mutating func steer(_ steering: Steering, now: Timestamp, _ result: inout StoreResult) -> Steered {
+        let key = steering.key
+        guard let row = waiting[key] else { return Steered(key: key, changed: false) }
+        let hold = holds[key]
+        let due = hold == nil ? row.progress.due : nil
+        switch steering.change {
+        case .hold(let new):
+            if hold == nil { holds[key] = new }
+            return Steered(key: key, changed: hold == nil)
+        case .release:
+            guard let hold else { return Steered(key: key, changed: false, due: due) }
+            holds[key] = nil
+            waiting[key]?.progress.due = now
+            let expires = Hold.deadline(row.expires, since: hold.at, now: now)
+            for other in waiting.keys where other.message == key.message { waiting[other]?.expires = expires }
+            agenda[key.domain] = MemoryStore.Agenda(due: min(now, agenda[key.domain]?.due ?? now))
+            return Steered(key: key, changed: true, due: now)
+        case .retry:
+            guard let due else { return Steered(key: key, changed: false) }
+            waiting[key]?.progress.due = min(due, now)
+            agenda[key.domain] = MemoryStore.Agenda(due: min(due, now, agenda[key.domain]?.due ?? now))
+            return Steered(key: key, changed: true, due: min(due, now))
+        case .end(let end):
+            let ended = end.ends(of: row.recipients, at: now)
+            guard !ended.isEmpty else { return Steered(key: key, changed: false, due: due) }
+            for new in ended.compactMap(\.report) { report(UntoldRecipient(message: key.message, report: new)) }
+            guard ended.count < row.recipients.count else {
+                self.end(key, &result)
+                return Steered(key: key, changed: true, ended: ended)
+            }
+            waiting[key]?.recipients.removeAll { left in ended.contains { $0.recipient == left } }
+            if end.isRelease { holds[key] = nil }
+            guard holds[key] == nil else { return Steered(key: key, changed: true, ended: ended) }
+            move(.bringForward(domain: key.domain, due: row.progress.due))
+            return Steered(key: key, changed: true, ended: ended, due: row.progress.due)
+        }
+    }
+
     private mutating func end(_ key: WorkKey, _ result: inout StoreResult) {
         waiting[key] = nil
+        holds[key] = nil
         removeIfDone(key.message, &result)
     }
 
@@ -365,6 +468,17 @@ extension MemoryStore.State {
 }
 
 extension StoredMessage {
+    /// As its row has it: what was held back expires later than its envelope says.
+    fileprivate func expiring(_ expires: Timestamp) -> StoredMessage {
+        guard expires != message.expires else { return self }
+        return StoredMessage(
+            message: QueuedMessage(
+                id: message.id, customer: message.customer, sender: message.sender, eightBit: message.eightBit,
+                utf8: message.utf8, size: message.size, arrived: message.arrived, expires: expires,
+                request: message.request, content: message.content),
+            recipients: recipients)
+    }
+
     fileprivate var withoutContent: StoredMessage {
         guard case .inline = message.content else { return self }
         return StoredMessage(

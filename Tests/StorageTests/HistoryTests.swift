@@ -46,7 +46,12 @@ import Testing
         attempt.next = nil
         let end = TraceEvent.End(
             message: mail.id, at: time.now(), recipients: mail.recipients, how: .delivered, reason: "250 ok")
-        return [.accepted(mail.trace), .attempted(second), .attempted(attempt), .ended(end)]
+        let steered = [TraceEvent.Steered.How.held, .released, .retried].map { how in
+            TraceEvent.steered(
+                TraceEvent.Steered(
+                    message: mail.id, at: time.now(), how: how, domain: "example.org", by: "root (uid 0)", reason: "x"))
+        }
+        return [.accepted(mail.trace), .attempted(second), .attempted(attempt)] + steered + [.ended(end)]
     }
 
     @Test func `a message's events come back in order, before and after they are written`() throws {

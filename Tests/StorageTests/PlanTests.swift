@@ -149,6 +149,29 @@ import Testing
             ]
             _ = try store.write(end)
             try tell(store, mail, now)
+            try steer(store, mails.next(to: ["u@\(domain(0))"]), domain(0), now)
+        }
+    }
+
+    /// What operators do: they look, hold, release, and have it tried sooner.
+    private func steer(_ store: SQLiteStore, _ mail: Accepted, _ domain: String, _ now: Timestamp) throws {
+        var batch = StoreBatch(at: now)
+        batch.accepted = [mail.stored]
+        batch.filed = [mail.row(domain, due: now + .hours(1))]
+        _ = try store.write(batch)
+        let since = now + Timestamp.Span(milliseconds: -1)
+        let changes: [Steering.Change] = [
+            .hold(Hold(at: since, by: "x", reason: "y")), .release, .end(SteeredEnd(how: .deleted, reason: "z")),
+        ]
+        for change in [.retry] + changes {
+            var batch = StoreBatch(at: now)
+            batch.steered = [Steering(key: mail.key(domain), change: change)]
+            #expect(try store.write(batch).steered.map(\.changed) == [true])
+        }
+        _ = try store.filed(QueueFilter(sender: "eve@example.com"), after: MessageID(value: 0), limit: 10)
+        _ = try store.unfiled(after: mail.id, limit: 10)
+        for place in [CensusPlace.start, .heldStart] {
+            _ = try store.census(from: place, limit: 10, dueBy: now, ages: [])
         }
     }
 
@@ -210,7 +233,10 @@ import Testing
             batch.untold += settlement.untold(among: mail.recipients)
         }
         batch.state = StoreState(floor: fresh.id, ceiling: fresh.id)
+        batch.steered = [two.key("d1.example"), half.key("d1.example")].map {
+            Steering(key: $0, change: .hold(Hold(at: time.now(), by: "x", reason: "y")))
+        }
         _ = try store.write(batch)
-        #expect(try store.counts() == QueueCounts(messages: 2_004, works: 2_003, domains: 500, untold: 2))
+        #expect(try store.counts() == QueueCounts(messages: 2_004, works: 2_003, held: 2, domains: 500, untold: 2))
     }
 }

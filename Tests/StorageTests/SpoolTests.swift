@@ -58,6 +58,42 @@ import Testing
         #expect(try Spool(path: folder.path).freeSpace() > 0)
     }
 
+    @Test func `of the third version is brought to this one, and what waits in it can be held`() throws {
+        let time = ManualTime()
+        let mails = Mails(time)
+        let all = (0..<3).map { _ in mails.next() }
+        do {
+            let store = SQLiteStore(spool: try Spool(path: folder.path), logger: quiet)
+            _ = try store.open()
+            var batch = StoreBatch(at: time.now())
+            batch.accepted = all.map(\.stored)
+            batch.filed = all.map { $0.row() }
+            _ = try store.write(batch)
+            try store.close()
+        }
+        let file = try DatabaseQueue(path: folder.path + "/queue.sqlite")
+        try file.write { database in
+            try database.execute(sql: OldSchema.third)
+            // As it was packed then: without the site and the source that were tried last.
+            try database.execute(sql: "UPDATE waiting SET progress = x'020000000764656661756C74000000'")
+        }
+        try file.close()
+        let store = SQLiteStore(spool: try Spool(path: folder.path), logger: quiet)
+        _ = try store.open()
+        let works = try store.works(all.map { $0.key() }, bytes: 1_000).works
+        #expect(works.map(\.progress) == works.map { Progress(due: $0.progress.due) })
+        #expect(works.count == 3)
+        var batch = StoreBatch(at: time.now())
+        batch.steered = [
+            Steering(key: all[0].key(), change: .hold(Hold(at: time.now(), by: "root (uid 0)", reason: "why")))
+        ]
+        _ = try store.write(batch)
+        let lane = Lane(domain: "example.org", customer: "acme")
+        #expect(try store.positions(lane, after: .start, dueBy: time.now(), limit: 5).count == 2)
+        #expect(try store.expired(by: .distantFuture, after: nil, limit: 5).count == 2)
+        #expect(try store.counts() == QueueCounts(messages: 3, works: 3, held: 1, domains: 1, untold: 0))
+    }
+
     @Test func `of the first version is brought to this one with all that waits in it`() throws {
         let time = ManualTime()
         let mails = Mails(time)
@@ -73,7 +109,7 @@ import Testing
         }
         try DatabaseQueue(path: folder.path + "/queue.sqlite").write { database in
             try database.execute(
-                sql: """
+                sql: OldSchema.third + """
                     DROP INDEX waiting_due;
                     ALTER TABLE waiting DROP COLUMN customer;
                     CREATE INDEX waiting_due ON waiting (domain, due, message);

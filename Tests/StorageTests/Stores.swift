@@ -85,3 +85,18 @@ final class Folder: Sendable {
         rmdir(path)
     }
 }
+
+/// SQL that takes a file of this version back to an earlier one.
+enum OldSchema {
+    static let third = """
+        DROP INDEX waiting_due;
+        DROP INDEX waiting_expires;
+        DROP INDEX waiting_held;
+        ALTER TABLE waiting DROP COLUMN hold;
+        ALTER TABLE waiting DROP COLUMN held;
+        CREATE INDEX waiting_due ON waiting (domain, customer, due, message);
+        CREATE INDEX waiting_expires ON waiting (expires, message, domain);
+        PRAGMA user_version = 3;
+
+        """
+}

@@ -183,7 +183,7 @@ import Testing
         let old = try DatabaseQueue(path: folder.path + "/queue.sqlite")
         try old.write { database in
             try database.execute(
-                sql: """
+                sql: OldSchema.third + """
                     DROP TABLE untold;
                     ALTER TABLE state DROP COLUMN delayed;
                     CREATE TABLE failed (

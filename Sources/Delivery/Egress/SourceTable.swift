@@ -54,6 +54,10 @@ struct SourceTable {
         self.firstPool = map.routes["default"]?.first.flatMap { pools[$0.pool] }
     }
 
+    func sources(ofPool name: String) -> Set<String>? {
+        pools[name].map { pool in Set(pool.members.map { sources[$0].name }) }
+    }
+
     func number(of name: String) -> Int? { numbers[name] }
 
     func steps(of route: String) -> [IPMap.Step] { routes[route] ?? routes["default"] ?? [] }

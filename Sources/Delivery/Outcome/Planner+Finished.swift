@@ -13,7 +13,13 @@ extension Planner {
         for piece in parcel.pieces {
             let answers = result.answers.dropFirst(offset).prefix(piece.wired)
             offset += piece.wired
-            if let rest = settle(piece, answers, of: parcel, on: session) { goingOn.append(rest) }
+            guard let rest = settle(piece, answers, of: parcel, on: session) else { continue }
+            if rest.isRecalled {
+                letGo(of: rest.work, at: session.site)
+                giveBack(rest.work, noted: true)
+            } else {
+                goingOn.append(rest)
+            }
         }
         if !result.reusable { forget(session) }
         if !goingOn.isEmpty {
@@ -45,6 +51,8 @@ extension Planner {
         var ended: [Settlement.Ended] = []
         var again: [Address] = []
         var judged: [(AnswerGroup, Judgement)] = []
+        piece.work.progress.site = session.site.name
+        piece.work.progress.source = session.plan.source.name
         var groups = AnswerGroups()
         for (recipient, answer) in zip(tried, answers) {
             groups.add(recipient, answer)

@@ -84,6 +84,7 @@ extension Planner {
                 guard parcel.pieces[index].work.progress.lastRefusal != line else { continue }
                 parcel.pieces[index].work.progress.firstRefusal.note(refusal)
                 parcel.pieces[index].work.progress.lastRefusal = line
+                parcel.pieces[index].work.progress.site = site.name
                 parcel.pieces[index].noted = true
             }
         }

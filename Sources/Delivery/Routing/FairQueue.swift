@@ -48,6 +48,15 @@ struct FairQueue<Element> {
         return found
     }
 
+    mutating func removeAll(where shouldGo: (Element) -> Bool) {
+        for lane in lanes.indices {
+            count -= lanes[lane].count
+            lanes[lane].removeAll(where: shouldGo)
+            count += lanes[lane].count
+        }
+        turns.removeAll { lanes[$0].isEmpty }
+    }
+
     mutating func removeAll() -> [Element] {
         defer { self = FairQueue() }
         return lanes.flatMap { $0 }

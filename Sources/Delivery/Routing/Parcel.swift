@@ -39,6 +39,8 @@ final class Parcel {
         var wait: Wait?
         /// The work says something that the queue has not been told.
         var noted = false
+        /// An operator wants it back: nothing more is tried of it.
+        var isRecalled = false
 
         init(_ work: Work) {
             self.work = work

@@ -33,6 +33,8 @@ struct TraceReport: Codable, Sendable, Hashable {
     var about: String?
     var notice: String?
     var sender: String?
+    var domain: String?
+    var by: String?
 
     init(_ event: TraceEvent) {
         switch event {
@@ -40,6 +42,7 @@ struct TraceReport: Codable, Sendable, Hashable {
         case .attempted(let attempt): self.init(attempt)
         case .ended(let end): self.init(end)
         case .notified(let notified): self.init(notified)
+        case .steered(let steered): self.init(steered)
         }
     }
 
@@ -99,6 +102,16 @@ struct TraceReport: Codable, Sendable, Hashable {
         why = notified.why
     }
 
+    private init(_ steered: TraceEvent.Steered) {
+        event = steered.how.name
+        time = UTCTime.text(steered.at)
+        message = steered.message.description
+        to = []
+        domain = steered.domain
+        by = steered.by
+        reason = steered.reason
+    }
+
     /// A few lines of a timeline, safe to show.
     var lines: [String] {
         let told =
@@ -106,6 +119,7 @@ struct TraceReport: Codable, Sendable, Hashable {
             case "accepted": acceptedLines
             case "attempt": attemptLines
             case "notice": noticeLines
+            case "held", "released", "retried": steeredLines
             default: ["\(how ?? event): \(recipients)" + (reason.map { ", \($0)" } ?? "")]
             }
         return told.enumerated().map { index, line in
@@ -139,6 +153,11 @@ struct TraceReport: Codable, Sendable, Hashable {
         guard let notice, let sender else { return ["no \(about): \(why ?? "?")"] }
         let other = notice == message ? "about message \(self.about ?? "?")" : "as message \(notice)"
         return ["\(about), to <\(sender)>", "\(other): \(why ?? "?")"]
+    }
+
+    private var steeredLines: [String] {
+        let why = reason.map { $0.isEmpty ? "" : ": \($0)" } ?? ""
+        return ["\(event) for \(domain ?? "?") by \(by ?? "?")\(why)"]
     }
 
     private var recipients: String {

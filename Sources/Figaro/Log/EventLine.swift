@@ -12,6 +12,7 @@ enum EventLine {
         case .attempted(let event): attempted(event, &line)
         case .ended(let event): ended(event, &line)
         case .notified(let event): notified(event, &line)
+        case .steered(let event): steered(event, &line)
         }
         line.end()
         bytes = line.bytes
@@ -72,6 +73,13 @@ enum EventLine {
         line.add("why", event.why)
     }
 
+    private static func steered(_ event: TraceEvent.Steered, _ line: inout LogLine) {
+        begin(event.how.name, event.at, event.message, &line)
+        line.add("domain", event.domain)
+        line.add("by", event.by)
+        line.add("reason", event.reason)
+    }
+
     private static func recipients(_ recipients: [Address], _ line: inout LogLine) {
         if recipients.count == 1, let only = recipients.first {
             line.add("to", only.description)
@@ -89,6 +97,18 @@ extension RecipientEnd {
         case .delivered: "delivered"
         case .failed: "failed"
         case .expired: "expired"
+        case .deleted: "deleted"
+        }
+    }
+}
+
+extension TraceEvent.Steered.How {
+    /// In one word.
+    var name: String {
+        switch self {
+        case .held: "held"
+        case .released: "released"
+        case .retried: "retried"
         }
     }
 }

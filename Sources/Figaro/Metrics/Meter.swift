@@ -55,6 +55,7 @@ final class Meter: TraceSink {
                 case .notified(let event):
                     // It is recorded with the message that it is about as well.
                     if event.message == event.notice { state.counts.notices[event.kind, default: 0] += 1 }
+                case .steered: break
                 }
             }
         }

@@ -63,7 +63,7 @@ struct MetricsPage: Sendable {
                 ["site": attempt.site, "decision": attempt.decision, "cause": attempt.cause])
         }
         page.family("figaro_ended_recipients_total", .counter, "Recipients that reached their end, by its kind.")
-        for end in [RecipientEnd.delivered, .failed, .expired] {
+        for end in [RecipientEnd.delivered, .failed, .expired, .deleted] {
             page.sample("figaro_ended_recipients_total", counts.ends[end, default: 0], ["end": "\(end)"])
         }
         page.family("figaro_notices_total", .counter, "Notices to senders, by what they are about.")

@@ -1,0 +1,65 @@
+import DNS
+package import Mail
+package import Queue
+
+/// What operators want of mail that is in memory.
+extension Planner {
+    /// These are not to be sent: what is not on the wire goes back to the queue, what is goes back after its attempt.
+    ///
+    /// - Returns: those on the wire.
+    package mutating func recall(_ keys: Set<WorkKey>, at now: Timestamp) -> [WorkKey] {
+        self.now = now
+        for site in sites.values where site.works > 0 { recall(keys, from: site) }
+        for (name, state) in domains where !state.waiting.isEmpty {
+            for parcel in state.waiting { takeOut(keys, of: parcel, at: nil) }
+            domains[name]?.waiting.removeAll(where: \.pieces.isEmpty)
+        }
+        var wired: [WorkKey] = []
+        for session in sessions.values {
+            guard let parcel = session.parcel else { continue }
+            for index in parcel.pieces.indices where keys.contains(parcel.pieces[index].work.key) {
+                parcel.pieces[index].isRecalled = true
+                wired.append(parcel.pieces[index].work.key)
+            }
+        }
+        return wired
+    }
+
+    private mutating func recall(_ keys: Set<WorkKey>, from site: Site) {
+        for parcel in site.plain.some(.max) + site.picky { takeOut(keys, of: parcel, at: site) }
+        site.plain.removeAll(where: \.pieces.isEmpty)
+        site.picky.removeAll(where: \.pieces.isEmpty)
+        if site.waiting == 0 { site.claimant = nil }
+    }
+
+    private mutating func takeOut(_ keys: Set<WorkKey>, of parcel: Parcel, at site: Site?) {
+        guard parcel.pieces.contains(where: { keys.contains($0.work.key) }) else { return }
+        for piece in parcel.pieces where keys.contains(piece.work.key) {
+            letGo(of: piece.work, at: site)
+            giveBack(piece.work, noted: piece.noted)
+        }
+        parcel.pieces.removeAll { keys.contains($0.work.key) }
+    }
+
+    /// What was found out about hosts of these domains that do not answer is forgotten: they are tried once more, as
+    /// few messages at a time as of any site that has yet to show that it takes mail.
+    package mutating func lift(_ names: [String], at now: Timestamp) {
+        self.now = now
+        for name in names {
+            domains[name]?.blocked = nil
+            guard let site = domains[name]?.site else { continue }
+            site.blocked = nil
+            for address in site.hosts.flatMap(\.addresses) where rests(address, at: site) {
+                remember(address, at: site) { $0.rests = nil }
+            }
+        }
+    }
+
+    /// Where a domain's mail goes, as far as it is known.
+    package func note(of domain: String, at now: Timestamp) -> SiteNote? {
+        guard let state = domains[domain] else { return nil }
+        let block = [state.blocked, state.site?.blocked].compactMap(\.self).first { $0.until > now }
+        guard state.site != nil || block != nil else { return nil }
+        return SiteNote(name: state.site?.name ?? domain, until: block?.until, why: block?.why)
+    }
+}
