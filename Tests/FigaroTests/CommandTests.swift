@@ -21,6 +21,11 @@ struct CommandTests {
         #expect(exitCode("serve", "--no-such-option") == 64)
         #expect(exitCode("queue", "list", "--limit", "0") == 64)
         #expect(exitCode("trace") == 64)
+        for verb in ["hold", "release", "retry", "delete", "bounce"] {
+            #expect(exitCode("queue", verb, "--reason", "x") == 64, "nothing says which messages")
+            #expect(exitCode("queue", verb, "--state", "frozen") == 64)
+            #expect(exitCode("queue", verb, "--older-than", "2 hours") == 64)
+        }
     }
 
     @Test func `a configuration that is wrong is 78, for every command that reads it`() throws {

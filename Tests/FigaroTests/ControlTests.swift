@@ -28,13 +28,13 @@ struct ControlTests {
         let server = try serve { request, caller in
             guard case .queue(let request) = request else { return ControlEnd(unknown: true) }
             _ = caller.progress("half of it")
-            _ = caller.send("{\"asked\":\"\(request.domain ?? "")\"}")
+            _ = caller.send("{\"asked\":\"\(request.selection.domain ?? "")\"}")
             return ControlEnd(more: true)
         }
         defer { server.stop() }
         var lines: [String] = []
         let end = try ControlClient.ask(
-            .queue(QueueRequest(verb: .list, domain: "example.com", limit: 5)), at: path
+            .queue(QueueRequest(verb: .list, selection: QueueSelection(domain: "example.com"), limit: 5)), at: path
         ) { lines.append($0) }
         #expect(lines == ["{\"asked\":\"example.com\"}"])
         #expect(end == ControlEnd(more: true))
@@ -99,7 +99,7 @@ struct ControlTests {
     }
 
     @Test(arguments: [
-        "nonsense\n", "{}\n", "{\"command\":\"shutdown\"}\n", "\u{0}\n", String(repeating: "x", count: 20_000),
+        "nonsense\n", "{}\n", "{\"command\":\"shutdown\"}\n", "\u{0}\n", String(repeating: "x", count: 70_000),
     ])
     func `nonsense is answered with an error`(text: String) throws {
         let server = try serve { _, _ in ControlEnd() }
@@ -171,12 +171,13 @@ struct ControlTests {
                     progress: Progress(
                         due: Timestamp(milliseconds: 500), tried: ["vienna-17"],
                         firstRefusal: .said("550 \u{9B}no\u{202E}", at: Timestamp(milliseconds: 0))),
-                    state: .waiting)
+                    state: .waiting,
+                    hold: Hold(at: Timestamp(milliseconds: 1), by: "root (uid 0)", reason: "\u{1B}[31mred"))
             ], untold: [])
-        let line = JSONLine.text(QueueReport(entry))
+        let line = JSONLine.text(QueueReport(entry, at: Timestamp(milliseconds: 90_000)))
         #expect(!line.unicodeScalars.contains { Visible.isHostile($0) })
         let report = try #require(JSONLine.value(QueueReport.self, from: line))
-        #expect(report == QueueReport(entry))
+        #expect(report == QueueReport(entry, at: Timestamp(milliseconds: 90_000)))
         #expect(JSONLine.value(ControlEnd.self, from: line) == nil)
         for shown in report.lines + [report.summary] {
             #expect(!shown.unicodeScalars.contains { Visible.isHostile($0) })

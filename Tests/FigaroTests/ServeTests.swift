@@ -123,7 +123,8 @@ struct ServeTests {
                 var events: [TraceReport] = []
                 for _ in 0..<600 where events.count < 2 {
                     usleep(100_000)
-                    let listed = Self.ask(.queue(QueueRequest(verb: .list, domain: "sink.example")), socket)
+                    let listed = Self.ask(
+                        .queue(QueueRequest(verb: .list, selection: QueueSelection(domain: "sink.example"))), socket)
                     guard let report = listed.first.flatMap({ JSONLine.value(QueueReport.self, from: $0) }) else {
                         continue
                     }

@@ -8,7 +8,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
     case replies(RepliesRequest)
 
     /// Octets of a request line.
-    static let lineLimit = 16 << 10
+    static let lineLimit = 64 << 10
 
     /// As the log names it.
     var name: String {

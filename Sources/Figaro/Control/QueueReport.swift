@@ -15,6 +15,16 @@ struct QueueReport: Codable, Sendable, Hashable {
         var step: Int
         var firstRefusal: String?
         var lastRefusal: String?
+        /// The receiver and the source that were tried last.
+        var site: String?
+        var source: String?
+        var held: Held?
+    }
+
+    struct Held: Codable, Sendable, Hashable {
+        var at: String
+        var by: String
+        var reason: String
     }
 
     /// What the sender is still to be told.
@@ -30,25 +40,35 @@ struct QueueReport: Codable, Sendable, Hashable {
     var sender: String
     var size: Int
     var arrived: String
+    /// Since it arrived.
+    var ageSeconds: Int64
     var expires: String
+    /// When the first of it is due that is neither held nor in flight.
+    var next: String?
     var waiting: [Part]
     var untold: [Untold]
 
-    init(_ entry: QueueEntry) {
+    /// - Parameter site: of a domain that was never tried.
+    init(_ entry: QueueEntry, at now: Timestamp, site: (String) -> String? = { _ in nil }) {
         let message = entry.message
         id = message.id.description
         customer = message.customer
         sender = message.sender.description
         size = message.size
         arrived = UTCTime.text(message.arrived)
+        ageSeconds = max(0, (now - message.arrived).milliseconds / 1_000)
         expires = UTCTime.text(message.expires)
+        next = entry.works.filter { $0.state == .waiting || $0.state == .due }.map(\.progress.due).min()
+            .map { UTCTime.text($0) }
         waiting = entry.works.map { work in
             Part(
-                domain: work.domain, recipients: work.recipients.map(\.description), state: work.state.rawValue,
+                domain: work.domain, recipients: work.recipients.map(\.description), state: work.state.shown,
                 rounds: work.progress.rounds, due: UTCTime.text(work.progress.due), tried: work.progress.tried,
                 pinned: work.progress.pinned, route: work.progress.route, step: work.progress.step,
                 firstRefusal: work.progress.firstRefusal?.description,
-                lastRefusal: work.progress.lastRefusal)
+                lastRefusal: work.progress.lastRefusal,
+                site: work.progress.site ?? site(work.domain), source: work.progress.source,
+                held: work.hold.map { Held(at: UTCTime.text($0.at), by: $0.by, reason: $0.reason) })
         }
         untold = entry.untold.map {
             Untold(
@@ -61,22 +81,42 @@ struct QueueReport: Codable, Sendable, Hashable {
         let recipients = waiting.reduce(0) { $0 + $1.recipients.count }
         let domains = waiting.map(\.domain)
         let shown = domains.prefix(3).joined(separator: " ") + (domains.count > 3 ? " …" : "")
-        let last = waiting.compactMap(\.lastRefusal).first.map { "  \($0)" } ?? ""
-        let untold = untold.isEmpty ? "" : "  \(untold.count) to be told of"
-        return Visible.text(
-            "\(id)  \(arrived)  <\(sender)>  \(customer)  \(recipients) to \(shown.isEmpty ? "nobody" : shown)"
-                + untold + last)
+        var parts = [
+            id, Age.text(seconds: ageSeconds), states, "<\(sender)>", customer,
+            "\(recipients) to \(shown.isEmpty ? "nobody" : shown)",
+        ]
+        if let site = waiting.compactMap(\.site).first { parts.append("at \(site)") }
+        if let next { parts.append("next \(next)") }
+        if !untold.isEmpty { parts.append("\(untold.count) to be told of") }
+        if let held = waiting.compactMap(\.held).first {
+            parts.append("held: \(held.reason)")
+        } else if let last = waiting.compactMap(\.lastRefusal).first {
+            parts.append(last)
+        }
+        return Visible.text(parts.joined(separator: "  "))
+    }
+
+    /// Those of its parts, each once.
+    private var states: String {
+        let names = waiting.map(\.state)
+        return names.isEmpty ? "ended" : Set(names).sorted().joined(separator: ", ")
     }
 
     /// All of it, safe to show.
     var lines: [String] {
         var lines = [
-            "message   \(id)", "from      <\(sender)>, customer \(customer), \(size) octets", "arrived   \(arrived)",
-            "expires   \(expires)",
+            "message   \(id)", "from      <\(sender)>, customer \(customer), \(size) octets",
+            "arrived   \(arrived), \(Age.text(seconds: ageSeconds)) ago", "expires   \(expires)",
         ]
         for part in waiting {
             lines.append("waiting   \(part.domain), \(part.state), round \(part.rounds), due \(part.due)")
+            if let held = part.held {
+                lines.append("          held since \(held.at) by \(held.by): \(held.reason)")
+            }
             lines.append("          route \(part.route), step \(part.step + 1)")
+            if let site = part.site {
+                lines.append("          site \(site)" + (part.source.map { ", last from \($0)" } ?? ""))
+            }
             if let pinned = part.pinned { lines.append("          keeps to the source \(pinned)") }
             if !part.tried.isEmpty { lines.append("          refused from \(part.tried.joined(separator: ", "))") }
             if let first = part.firstRefusal { lines.append("          first refusal: \(first)") }

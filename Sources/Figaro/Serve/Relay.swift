@@ -58,7 +58,10 @@ struct Relay {
         try await intake.bind(accepting: false)
         let page = MetricsPage(queue: queue, engine: engine, intake: intake, meter: kept.meter)
         let desk = ControlDesk(
-            queue: QueueDesk(queue: queue), trace: TraceDesk(history: kept.history),
+            queue: QueueDesk(
+                queue: queue, sources: { engine.sources(ofPool: $0) }, time: SystemTime(),
+                logger: Logger(label: "control")),
+            trace: TraceDesk(history: kept.history),
             support: SupportDesk(page: page, history: kept.history, writer: writer),
             replies: RepliesDesk(unruled: kept.unruled) { engine.rules })
         let console = try await console(node.metrics, page, group)
