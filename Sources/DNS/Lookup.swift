@@ -12,9 +12,10 @@ package struct Question: Hashable, Sendable {
     }
 }
 
-/// The record types that finding a mail host needs, with their numbers on the wire.
+/// The record types that finding a mail host and checking our own names need, with their numbers on the wire.
 package enum RecordType: UInt16, Sendable, Hashable {
     case a = 1
+    case ptr = 12
     case mx = 15
     case aaaa = 28
 }
@@ -34,6 +35,8 @@ package enum Lookup: Sendable, Hashable {
         /// The host as text without the final dot; empty for the root, which is how a null MX is written.
         case mx(preference: UInt16, host: String)
         case address(IPAddress)
+        /// As in ``mx(preference:host:)``.
+        case pointer(String)
     }
 
     /// More records than this are not read: no honest name has as many, and an answer of 64 KB holds thousands.

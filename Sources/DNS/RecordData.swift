@@ -12,6 +12,7 @@ enum RecordData {
             let high = bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }
             let low = bytes[8...].reduce(0) { $0 << 8 | UInt64($1) }
             return .address(IPAddress(high: high, low: low))
+        case .ptr: return name(bytes[...]).map { .pointer($0) }
         case .mx:
             guard bytes.count >= 3, let host = name(bytes[2...]) else { return nil }
             return .mx(preference: UInt16(bytes[0]) << 8 | UInt16(bytes[1]), host: host)

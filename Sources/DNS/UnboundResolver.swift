@@ -7,7 +7,7 @@ import NIOCore
 /// which asks libunbound (on a thread of its own again), keeps one lookup for each domain however many wait for it,
 /// and calls `then`. After ``close()`` every answer is `.later`.
 package final class UnboundResolver: Resolver {
-    package struct Configuration: Sendable {
+    package struct Configuration: Sendable, Hashable {
         /// Servers to forward to, such as `127.0.0.1:5353` or `[::1]:5353`; none means those of `/etc/resolv.conf`.
         package var servers: [String] = []
         /// Asks the root servers and down instead of forwarding, when there are no servers.

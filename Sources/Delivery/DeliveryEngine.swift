@@ -18,7 +18,7 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
     private let state: Mutex<State>
     private let queue: MailQueue
     private let resolver: any Resolver
-    private let opener: any SessionOpener
+    private let opener: Mutex<any SessionOpener>
     private let sink: any TraceSink
     private let time: any TimeSource
     private let loop: any EventLoop
@@ -36,7 +36,7 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         self.state = Mutex(State(planner: planner))
         self.queue = queue
         self.resolver = resolver
-        self.opener = opener
+        self.opener = Mutex(opener)
         self.sink = trace
         self.time = time
         self.loop = loop
@@ -76,6 +76,57 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
     package func figures() -> DeliveryFigures {
         let now = time.now()
         return state.withLock { $0.planner.figures(at: now) }
+    }
+
+    // MARK: Steering
+
+    /// Takes the operators' orders as they are now, in place of all before.
+    package func steer(_ orders: Steering) {
+        perform { planner, now in planner.steer(orders, at: now) }
+    }
+
+    /// Goes on with other settings; sessions that are open keep theirs.
+    package func replace(_ new: PlannerReplacement, opener: any SessionOpener) {
+        self.opener.withLock { $0 = opener }
+        perform { planner, now in planner.replace(new, at: now) }
+    }
+
+    package func sources() -> [KnownSource] { look { $0.sources(at: $1) } }
+
+    package func paths(of source: String, limit: Int) -> [CoolingPath] {
+        look { $0.paths(of: source, at: $1, limit: limit) }
+    }
+
+    package func sites() -> [SiteState] { look { $0.sites(at: $1) } }
+
+    package func sites(named name: String) -> [SiteState] { look { $0.sites(named: name, at: $1) } }
+
+    package func hindrance(of domain: String) -> SiteState.Block? { look { $0.hindrance(of: domain, at: $1) } }
+
+    /// Asks for the hosts as for a message, and calls back on any thread; in words why there are none.
+    package func explain(
+        nullSender: Bool, domain: String,
+        then: @escaping @Sendable (Result<RouteExplanation, UnknownHosts>) -> Void
+    ) {
+        let answer: @Sendable (Resolution) -> Void = { [weak self] resolution in
+            guard let self else { return }
+            switch resolution {
+            case .hosts(let hosts):
+                then(.success(self.look { $0.explain(nullSender: nullSender, domain: domain, hosts, at: $1) }))
+            case .never(let reason): then(.failure(UnknownHosts(isFinal: true, why: reason.said(of: domain))))
+            case .later(let why): then(.failure(UnknownHosts(isFinal: false, why: why)))
+            }
+        }
+        switch look({ planner, _ in planner.lookup(of: domain) }) {
+        case .mail(let domain): resolver.resolve(domain, then: answer)
+        case .host(let name, _): resolver.resolve(host: name, then: answer)
+        }
+    }
+
+    /// Nothing comes of it but the answer.
+    func look<Answer: Sendable>(_ question: (inout Planner, Timestamp) -> Answer) -> Answer {
+        let now = time.now()
+        return state.withLock { question(&$0.planner, now) }
     }
 
     private var isQuiet: Bool { state.withLock { $0.planner.isQuiet } }
@@ -173,7 +224,7 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         for errand in errands {
             switch errand.action {
             case .resolve(let lookup): resolve(lookup)
-            case .open(let plan): opener.open(plan, for: self)
+            case .open(let plan): opener.withLock { $0 }.open(plan, for: self)
             case .send(_, let transaction): errand.session?.send(transaction)
             case .close: errand.session?.close()
             case .settle(let settlements): queue.settle(settlements)

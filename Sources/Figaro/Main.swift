@@ -20,11 +20,16 @@ import ArgumentParser
               figaro trace ID
               figaro audit
               figaro backup --to FOLDER
+              figaro ip list
+              figaro site list
+              figaro top
+              figaro reload
             """,
         version: version,
         subcommands: [
             ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
             AuditCommand.self, BackupCommand.self, RestoreCommand.self, SupportBundleCommand.self,
             CompletionCommand.self, ManualCommand.self, RepliesCommand.self,
+            SourceCommand.self, SiteCommand.self, ReloadCommand.self, TopCommand.self,
         ])
 }

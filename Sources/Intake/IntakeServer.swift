@@ -12,12 +12,8 @@ import Synchronization
 /// ``bind(accepting:)`` takes the ports; sessions live on the event loops of the group they were given, each in one
 /// ``SMTP/ServerHandler``; ``shutdown(grace:)`` ends them.
 package final class IntakeServer: Sendable {
-    private let services: Services
-    private let certificates: CertificateHolder?
-    private var sessions: SessionTable { services.sessions }
-    private let timeouts: ServerTimeouts
-    /// By event loop.
-    private let watches: [ObjectIdentifier: SessionWatch]
+    private let generation: Mutex<Generation>
+    private let sessions: SessionTable
     private let group: any EventLoopGroup
     private let listening = Mutex<[any Channel]>([])
 
@@ -26,25 +22,14 @@ package final class IntakeServer: Sendable {
         configuration: Configuration, queue: any AcceptedMail, contentFiles: any ContentFiles,
         ids: MessageID.Generator, time: any TimeSource, group: any EventLoopGroup, logger: Logger
     ) throws {
-        services = Services(
+        let sessions = SessionTable(
+            limit: configuration.limits.connections, limitPerClient: configuration.limits.connectionsPerClient)
+        self.sessions = sessions
+        let services = Services(
             configuration: configuration, queue: queue, contentFiles: contentFiles, ids: ids, time: time,
-            logger: logger)
+            log: RefusalLog(logger: logger), sessions: sessions)
         self.group = group
-        let timeouts = ServerTimeouts(configuration.limits)
-        self.timeouts = timeouts
-        watches = Dictionary(
-            group.makeIterator().map { (ObjectIdentifier($0), SessionWatch(loop: $0, timeouts: timeouts)) }
-        ) { first, _ in first }
-        if configuration.certificates.isEmpty {
-            if let listener = configuration.listeners.first(where: { $0.tls != .none }) {
-                throw IntakeError.certificateMissing(address: "\(listener.address)", port: listener.port)
-            }
-            certificates = nil
-        } else {
-            certificates = try Self.translate { () throws(CertificateHolder.Fault) in
-                try CertificateHolder(configuration.certificates)
-            }
-        }
+        generation = Mutex(try Generation(services, group: group))
     }
 
     /// Takes all addresses and ports; privileges may be dropped after it.
@@ -56,7 +41,7 @@ package final class IntakeServer: Sendable {
     package func bind(accepting: Bool = true) async throws -> [Int] {
         var channels: [any Channel] = []
         do {
-            for listener in services.configuration.listeners {
+            for listener in generation.withLock({ $0 }).services.configuration.listeners {
                 channels.append(try await bind(listener, accepting))
             }
         } catch {
@@ -74,12 +59,17 @@ package final class IntakeServer: Sendable {
         }
     }
 
-    /// Reads certificates and keys again; new sessions use them.
+    /// Goes on with other settings, certificates among them, for the sessions that begin from now on; listeners stay as
+    /// they are.
     ///
-    /// - Throws: ``IntakeError``, and then the old ones stay in use.
-    package func reloadCertificates() throws {
-        guard let certificates else { return }
-        try Self.translate { () throws(CertificateHolder.Fault) in try certificates.reload() }
+    /// - Throws: ``IntakeError``, and then nothing has changed.
+    package func replace(_ configuration: Configuration) throws {
+        let old = generation.withLock { $0 }.services
+        var configuration = configuration
+        configuration.listeners = old.configuration.listeners
+        let new = try Generation(old.with(configuration), group: group)
+        sessions.limit(to: configuration.limits.connections, perClient: configuration.limits.connectionsPerClient)
+        generation.withLock { $0 = new }
     }
 
     /// Customers' sessions at this moment.
@@ -109,26 +99,13 @@ package final class IntakeServer: Sendable {
     private func tell(_ event: ServerEvent) {
         for channel in sessions.channels { channel.pipeline.fireUserInboundEventTriggered(event) }
     }
-
-    private static func translate<Value>(
-        _ body: () throws(CertificateHolder.Fault) -> Value
-    ) throws(IntakeError) -> Value {
-        do throws(CertificateHolder.Fault) {
-            return try body()
-        } catch {
-            throw .certificate(file: error.file, reason: error.reason)
-        }
-    }
 }
 
 // MARK: listening
 
 extension IntakeServer {
     private func bind(_ listener: Listener, _ accepting: Bool) async throws(IntakeError) -> any Channel {
-        let limits = services.configuration.limits
-        let settings = ServerSettings(
-            hostname: services.configuration.hostname, mode: listener.tls, messageSize: limits.messageSize,
-            lineLength: limits.lineLength, timeouts: timeouts)
+        let log = generation.withLock { $0 }.services.log
         var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4_096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -138,11 +115,11 @@ extension IntakeServer {
             .serverChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptPause(log: self.services.log))
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause(log: log))
                 }
             }
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try self.admit(channel, settings) }
+                channel.eventLoop.makeCompletedFuture { try self.admit(channel, listener.tls) }
             }
         if !listener.address.isIPv4 {
             // IPv4 has listeners of its own; the wildcards of both must be able to stand side by side.
@@ -160,7 +137,9 @@ extension IntakeServer {
     }
 
     /// Gives a new connection its session; runs on its event loop.
-    private func admit(_ channel: any Channel, _ settings: ServerSettings) throws {
+    private func admit(_ channel: any Channel, _ mode: TLSMode) throws {
+        let generation = generation.withLock { $0 }
+        let (services, certificates) = (generation.services, generation.certificates)
         let pipeline = channel.pipeline.syncOperations
         guard let client = channel.remoteAddress?.client else {
             // It has gone already.
@@ -174,31 +153,19 @@ extension IntakeServer {
         try options?.setOption(.recvAllocator, value: readSize)
         if let refusal = sessions.enter(channel, client: client) {
             services.log.refused(refusal, client: client, customer: nil)
-            return try pipeline.addHandler(LastWords(settings.mode == .implicit ? nil : refusal))
+            return try pipeline.addHandler(LastWords(mode == .implicit ? nil : refusal))
         }
         do {
-            if settings.mode == .implicit, let certificates { try pipeline.addHandler(certificates.makeHandler()) }
+            if mode == .implicit, let certificates { try pipeline.addHandler(certificates.makeHandler()) }
             let reception = Reception(services: services, client: client, loop: channel.eventLoop)
             try pipeline.addHandler(
                 ServerHandler(
-                    settings: settings, policy: reception.policy, receiver: reception, certificates: certificates,
-                    watch: watch(of: channel.eventLoop), readSize: readSize))
+                    settings: generation.settings(mode), policy: reception.policy, receiver: reception,
+                    certificates: certificates, watch: generation.watch(of: channel.eventLoop), readSize: readSize))
         } catch {
             sessions.remove(channel, client: client)
             throw error
         }
-    }
-
-    private func watch(of loop: any EventLoop) -> SessionWatch {
-        watches[ObjectIdentifier(loop)] ?? SessionWatch(loop: loop, timeouts: timeouts)
-    }
-}
-
-extension ServerTimeouts {
-    fileprivate init(_ limits: Limits) {
-        self.init(
-            command: limits.commandTimeout, data: limits.dataTimeout, content: limits.contentTimeout,
-            minimumRate: limits.minimumDataRate)
     }
 }
 

@@ -1,4 +1,3 @@
-import Logging
 import Mail
 import NIOCore
 import Queue
@@ -16,7 +15,7 @@ final class Services: Sendable {
 
     init(
         configuration: Configuration, queue: any AcceptedMail, contentFiles: any ContentFiles,
-        ids: MessageID.Generator, time: any TimeSource, logger: Logger
+        ids: MessageID.Generator, time: any TimeSource, log: RefusalLog, sessions: SessionTable
     ) {
         self.configuration = configuration
         self.customers = CustomerDirectory(configuration.customers)
@@ -24,8 +23,13 @@ final class Services: Sendable {
         self.contentFiles = contentFiles
         self.ids = ids
         self.time = time
-        self.log = RefusalLog(logger: logger)
-        sessions = SessionTable(
-            limit: configuration.limits.connections, limitPerClient: configuration.limits.connectionsPerClient)
+        self.log = log
+        self.sessions = sessions
+    }
+
+    func with(_ configuration: Configuration) -> Services {
+        Services(
+            configuration: configuration, queue: queue, contentFiles: contentFiles, ids: ids, time: time, log: log,
+            sessions: sessions)
     }
 }

@@ -6,19 +6,26 @@ import Synchronization
 /// Who is connected: bounds sessions in all and of each client, and finds them when we go down.
 final class SessionTable: Sendable {
     private struct State {
+        var limit: Int
+        var limitPerClient: Int
         var channels: [ObjectIdentifier: any Channel] = [:]
         var perClient: [IPAddress: Int] = [:]
         var closing = false
         var whenEmpty: EventLoopPromise<Void>?
     }
 
-    private let limit: Int
-    private let limitPerClient: Int
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     init(limit: Int, limitPerClient: Int) {
-        self.limit = limit
-        self.limitPerClient = limitPerClient
+        state = Mutex(State(limit: limit, limitPerClient: limitPerClient))
+    }
+
+    /// For those who come from now on.
+    func limit(to limit: Int, perClient: Int) {
+        state.withLock { state in
+            state.limit = limit
+            state.limitPerClient = perClient
+        }
     }
 
     /// - Returns: why there is no room; nil when the session was entered and has to be removed in the end.
@@ -26,9 +33,9 @@ final class SessionTable: Sendable {
         let key = Self.key(client)
         return state.withLock { state in
             guard !state.closing else { return .shuttingDown }
-            guard state.channels.count < limit else { return .tooManyConnections }
+            guard state.channels.count < state.limit else { return .tooManyConnections }
             let count = state.perClient[key, default: 0]
-            guard count < limitPerClient else { return .tooManyFromClient }
+            guard count < state.limitPerClient else { return .tooManyFromClient }
             state.perClient[key] = count + 1
             state.channels[ObjectIdentifier(channel)] = channel
             return nil

@@ -90,6 +90,11 @@ package final class MailQueue: Sendable {
         threads.withLock { $0.running.insert(thread, at: 0) }
     }
 
+    /// Tells senders in another way from now on; nothing where they are not told at all.
+    package func replaceNotices(_ settings: NoticeSettings) {
+        notifier.withLock { $0 }?.replace(settings)
+    }
+
     /// Refuses new mail, writes what waits, and ends the threads. Blocks until it is done. What is settled after it is
     /// lost, so Delivery stops first.
     package func stop() {

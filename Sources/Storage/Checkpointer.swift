@@ -12,6 +12,7 @@ import Synchronization
 final class Checkpointer: Sendable {
     private let connection: Connection
     private let log: Logger
+    private let syncs: SyncFigures
     private let size = LogSize()
     private let bell = Bell()
     /// Held by whoever writes or makes the second step of a checkpoint.
@@ -32,9 +33,10 @@ final class Checkpointer: Sendable {
     /// 256 MiB, which is also what the disk must have room for.
     private static let hard = 65_536
 
-    init(path: String, writer: Connection, log: Logger) throws {
+    init(path: String, writer: Connection, syncs: SyncFigures, log: Logger) throws {
         connection = try Connection(path: path, label: "checkpoint", Connection.Setup(cache: 256))
         self.log = log
+        self.syncs = syncs
         try size.follow(writer)
     }
 
@@ -94,6 +96,7 @@ final class Checkpointer: Sendable {
     }
 
     private func checkpoint(_ mode: Int32) throws {
+        syncs.add(.checkpoint)
         try connection.run { access in
             let handle = access.handle
             let code = sqlite3_wal_checkpoint_v2(handle, nil, mode, nil, nil)

@@ -6,6 +6,7 @@ import Synchronization
 /// One open content file; its blocking calls are made on a file thread.
 final class ContentFile: Sendable {
     private let path: String
+    private let syncs: SyncFigures
     private let state = Mutex(State())
     private let waiting = Atomic<Int>(0)
 
@@ -29,8 +30,9 @@ final class ContentFile: Sendable {
         }
     }
 
-    init(path: String) {
+    init(path: String, syncs: SyncFigures) {
         self.path = path
+        self.syncs = syncs
     }
 
     deinit {
@@ -66,6 +68,7 @@ final class ContentFile: Sendable {
 
     /// Makes the octets durable; their name is not yet. A failed sync is never repeated: the file is given up.
     func sync() throws {
+        syncs.add(.content)
         try writing { descriptor in
             guard fdatasync(descriptor) == 0 else { throw StoreFailure(errno: errno, "cannot sync \(path)") }
         }

@@ -10,6 +10,7 @@ package import Queue
 /// after the file is durable. A crash leaves files without a row; they are swept at the next start.
 package final class ContentFolder: ContentFiles {
     private let path: String
+    private let syncs: SyncFigures
     private let writing: FileThreads
     private let reading: FileThreads
     private let names: FolderSync
@@ -21,9 +22,14 @@ package final class ContentFolder: ContentFiles {
     ///   - reading: threads that read, which no sync holds up.
     package init(spool: Spool, writing: Int = 32, reading: Int = 2, logger: Logger) throws {
         path = spool.contentPath
+        let syncs = spool.syncs
+        self.syncs = syncs
         self.writing = try FileThreads(count: writing)
         self.reading = try FileThreads(count: reading)
-        names = try FolderSync(path: path)
+        names = try FolderSync(path: path) { descriptor in
+            syncs.add(.folder)
+            return fsync(descriptor)
+        }
         log = logger
     }
 
@@ -35,7 +41,7 @@ package final class ContentFolder: ContentFiles {
     }
 
     package func write(for id: MessageID, on loop: any EventLoop) -> any ContentWriter {
-        let file = ContentFile(path: "\(path)/\(id)")
+        let file = ContentFile(path: "\(path)/\(id)", syncs: syncs)
         return FolderWriter(file: file, name: "\(id)", threads: writing, names: names, loop: loop)
     }
 
@@ -45,7 +51,7 @@ package final class ContentFolder: ContentFiles {
             promise.fail(StoreFailure(.failed, "\(name) is not the name of a content file"))
             return promise.futureResult
         }
-        let file = ContentFile(path: "\(path)/\(id)")
+        let file = ContentFile(path: "\(path)/\(id)", syncs: syncs)
         let lane = reading.nextLane()
         let reader = FolderReader(file: file, lane: lane, threads: reading, loop: loop)
         reading.run(lane) {

@@ -17,7 +17,7 @@ package final class History: TraceSink {
     private let file: HistoryFile
     private let living: Living
 
-    package struct Configuration: Sendable {
+    package struct Configuration: Sendable, Hashable {
         /// Events of messages that came longer ago than this are removed.
         package var keep = Timestamp.Span.days(14)
         /// Octets of the file above which the oldest messages' events are removed.

@@ -58,7 +58,7 @@ package final class SQLiteStore: QueueStore {
         try Schema.migrate(writer, path: path)
         let reader = try Connection(path: path, label: "reader", Connection.Setup(cache: 8 << 10))
         let viewer = try Connection(path: path, label: "viewer", Connection.Setup(cache: 4 << 10))
-        let checkpointer = try Checkpointer(path: path, writer: writer, log: log)
+        let checkpointer = try Checkpointer(path: path, writer: writer, syncs: spool.syncs, log: log)
         try checkpointer.truncate()
         try LogFile.fill(path + "-wal", octets: Checkpointer.usualSize)
         try checkpointer.start()

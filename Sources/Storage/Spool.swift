@@ -8,6 +8,7 @@ import Synchronization
 package final class Spool: Sendable {
     /// Absolute.
     package let path: String
+    package let syncs = SyncFigures()
     package var contentPath: String { path + "/content" }
     var queuePath: String { path + "/queue.sqlite" }
     var historyPath: String { path + "/history.sqlite" }

@@ -72,7 +72,12 @@ def test_metrics_tell_what_happened(folder, started):
     commits = values(page, "figaro_commit_seconds_count")[""]
     assert commits >= 1 and values(page, "figaro_commit_seconds_bucket")['{le="+Inf"}'] == commits
     assert values(page, "figaro_committed_messages_total")[""] == 20
-    assert values(page, "figaro_sources") == {'{state="usable"}': 254, '{state="unbound"}': 0}
+    states = values(page, "figaro_sources")
+    assert states.pop('{state="usable"}') == 254 and not any(states.values()) and len(states) == 4, states
+    outcomes = values(page, "figaro_site_recipients_total")
+    assert sum(outcomes.values()) == 20 and all('outcome="delivered"' in labels for labels in outcomes), outcomes
+    syncs = values(page, "figaro_syncs_total")
+    assert syncs['{kind="commit"}'] == commits and '{kind="content"}' in syncs and '{kind="folder"}' in syncs
     assert values(page, "process_resident_memory_bytes")[""] > 1e6
     checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, text=True, timeout=60)
     assert checked.returncode == 0, checked.stderr + checked.stdout
@@ -84,6 +89,9 @@ def test_metrics_tell_what_waits_and_why(folder, started):
     wait_until(lambda: values(ask(port, "/metrics")[1], "figaro_queue_deferred_works")[""] == 3, 20, "three wait")
     page = ask(port, "/metrics")[1]
     assert values(page, "figaro_queue_messages")[""] == 3
+    works = wait_until(lambda: values(ask(port, "/metrics")[1], "figaro_queue_works"), 30, "the queue is counted")
+    assert sum(works.values()) == 3, works
+    assert all('age="0s"' in labels and 'state="waiting"' in labels for labels in works), works
     refused = {labels: count for labels, count in values(page, "figaro_attempts_total").items() if count}
     assert len(refused) == 1 and 'cause="mailbox"' in list(refused)[0] and 'decision="later"' in list(refused)[0]
 

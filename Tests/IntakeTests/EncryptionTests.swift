@@ -100,16 +100,16 @@ struct EncryptionTests {
                 _ = try folder.make("a", names: ["a.example"])
                 let new = try CertificateFolder.certificate(files)
                 #expect(try await shown() == old)
-                try relay.server.reloadCertificates()
+                try relay.server.replace(relay.configuration)
                 #expect(try await shown() == new)
                 #expect(try await open.ask("NOOP") == "250 2.0.0 Ok\r\n")
 
                 let other = try folder.make("b", names: ["b.example"])
                 try folder.copy(other.key, over: files.key)
-                #expect(throws: IntakeError.self) { try relay.server.reloadCertificates() }
+                #expect(throws: IntakeError.self) { try relay.server.replace(relay.configuration) }
                 #expect(try await shown() == new)
                 try folder.overwrite(files.certificate, with: "not PEM")
-                let fault = #expect(throws: IntakeError.self) { try relay.server.reloadCertificates() }
+                let fault = #expect(throws: IntakeError.self) { try relay.server.replace(relay.configuration) }
                 #expect(fault?.description.contains(files.certificate) == true)
                 #expect(try await shown() == new)
             }

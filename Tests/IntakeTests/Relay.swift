@@ -13,6 +13,7 @@ struct Relay {
     let mail = HeldMail()
     let files = HeldFiles()
     let server: IntakeServer
+    let configuration: Intake.Configuration
     let port: Int
 
     /// - Parameter customers: networks by customer; loopback belongs to one unless said otherwise.
@@ -26,6 +27,7 @@ struct Relay {
             certificates: certificates,
             customers: customers.map { Customer(name: $0, networks: $1.compactMap { IPNetwork($0) }) },
             limits: limits, postmaster: postmaster)
+        self.configuration = configuration
         server = try IntakeServer(
             configuration: configuration, queue: mail, contentFiles: files, ids: MessageID.Generator(),
             time: FixedTime(), group: MultiThreadedEventLoopGroup.singleton,

@@ -7,7 +7,9 @@ enum Draw {
     /// No host there may be connected to at all.
     case never(String)
     /// Hosts or sources rest.
-    case notNow(until: Timestamp, why: String)
+    case notNow(until: Timestamp, why: String, kind: Site.Block.Kind)
+    /// An operator keeps all its sources from being used.
+    case off(until: Timestamp, why: String)
     /// This parcel has no source left, though others have.
     case tooPicky
 
@@ -22,6 +24,7 @@ extension Planner {
     /// Draws uniformly among the sources that are free for the site, of a family its best hosts have; then one of those
     /// hosts, at random among equals (RFC 5321 section 5.1).
     mutating func draw(for parcel: Parcel?, at site: Site) -> Draw {
+        if let off = operatorsHold(route: parcel?.route ?? "default", step: parcel?.step ?? 0) { return off }
         let tiers = reachable(site, passing: parcel?.passed ?? [])
         guard !tiers.isEmpty else {
             if site.hosts.allSatisfy({ $0.addresses.allSatisfy(site.forbidden.contains) }) {
@@ -29,7 +32,7 @@ extension Planner {
             }
             // The hosts it has not seen yet rest; others may use those it has.
             if let parcel, !parcel.passed.isEmpty { return .tooPicky }
-            return .notNow(until: hostsRest(site), why: "no host of \(site.name) answers")
+            return .notNow(until: hostsRest(site), why: "no host of \(site.name) answers", kind: .receiver)
         }
         for tier in tiers {
             let families = Set(tier.map { $0.address.isIPv4 })
@@ -40,11 +43,12 @@ extension Planner {
             }
         }
         if parcel != nil { return .tooPicky }
-        let soonest = (Array(site.cooling.values) + Array(unbound.values)).filter { $0 > now }.min()
+        let soonest = (site.cooling.values.map(\.until) + unbound.values.map(\.until)).filter { $0 > now }.min()
         return .notNow(
             until: soonest ?? now + wait(round: site.failures),
             why: soonest == nil
-                ? "no source has an address of a family that \(site.name) has" : "no source is free for \(site.name)")
+                ? "no source has an address of a family that \(site.name) has" : "no source is free for \(site.name)",
+            kind: .sources)
     }
 
     /// Hosts that may be connected to now, best preference first, equals together.
@@ -74,8 +78,11 @@ extension Planner {
 
     private mutating func drawSource(for parcel: Parcel?, at site: Site, families: Set<Bool>) -> Int? {
         if let pinned = parcel?.pinned, let number = table.number(of: pinned) {
-            return families.contains(table.sources[number].address.isIPv4) && (unbound[number] ?? now) <= now
-                ? number : nil
+            let isBound = (unbound[number]?.until ?? now) <= now
+            // One that an operator took out of use is waited for by nobody.
+            if held[number] == nil {
+                return families.contains(table.sources[number].address.isIPv4) && isBound ? number : nil
+            }
         }
         let route = parcel?.route ?? "default"
         let step = parcel?.step ?? 0
@@ -102,7 +109,7 @@ extension Planner {
     }
 
     private func isFree(_ source: Int, at site: Site, _ families: Set<Bool>, _ excluding: Set<Int>) -> Bool {
-        families.contains(table.sources[source].address.isIPv4) && (site.cooling[source] ?? now) <= now
-            && (unbound[source] ?? now) <= now && !excluding.contains(source)
+        families.contains(table.sources[source].address.isIPv4) && (site.cooling[source]?.until ?? now) <= now
+            && (unbound[source]?.until ?? now) <= now && !excluding.contains(source)
     }
 }

@@ -8,6 +8,7 @@ extension Planner {
         guard let session = sessions[id], let parcel = session.parcel else { return }
         session.parcel = nil
         session.sent += 1
+        tally(result, on: session)
         var offset = 0
         var goingOn: [Parcel.Piece] = []
         for piece in parcel.pieces {
@@ -22,6 +23,7 @@ extension Planner {
             }
         }
         if !result.reusable { forget(session) }
+        goingOn = keepBack(goingOn, at: session.site)
         if !goingOn.isEmpty {
             let next = Parcel(message: parcel.message, pieces: goingOn)
             next.redone = parcel.redone + 1
@@ -116,12 +118,13 @@ extension Planner {
     /// A source was refused: remembers it with the work and its path, and walks the route's steps.
     private mutating func step(_ piece: inout Parcel.Piece, _ session: OpenSession, _ judgement: inout Judgement) {
         let name = session.plan.source.name
-        session.site.cooling[session.source] = now + (judgement.reading?.hold ?? configuration.cooldown)
+        cool(session, at: session.site, judgement.reading)
+        tallies[session.source].blamed += 1
         let route = piece.work.progress.route
         let steps = table.steps(of: route)
         if !piece.work.progress.tried.contains(name) { piece.work.progress.tried.append(name) }
         piece.work.progress.pinned = nil
-        let step = piece.work.progress.step
+        let step = table.usable(route, from: piece.work.progress.step)
         guard step < steps.count, let pool = table.pool(of: route, step: step) else {
             judgement.verdict = .later(atLeast: nil, samePath: false)
             judgement.why += "; the route is spent, so one source is tried in each round"
@@ -130,7 +133,7 @@ extension Planner {
         let used = piece.work.progress.tried.count { table.number(of: $0).map { pool.isMember[$0] } ?? false }
         // Neighbours share a network's reputation: for `range` the rest of the step is not tried.
         guard used >= steps[step].budget || judgement.reading?.cause == .range else { return }
-        piece.work.progress.step += 1
+        piece.work.progress.step = step + 1
         if piece.work.progress.step >= steps.count {
             judgement.verdict = .later(atLeast: nil, samePath: false)
             judgement.why += "; the route is spent after \(used) sources"

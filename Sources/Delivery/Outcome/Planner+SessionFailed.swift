@@ -15,7 +15,7 @@ extension Planner {
             openTrials()
             return
         case .local:
-            unbound[session.source] = now + configuration.unboundRest
+            unbound[session.source] = Unbound(until: now + configuration.unboundRest, why: answer.said)
             traceOpening(session, answer, reading, "another source", "the source cannot be used on this machine")
         case .domain where answer.isForbidden:
             site.forbidden.insert(session.plan.address)
@@ -94,7 +94,7 @@ extension Planner {
     /// source, so that its budget bounds how many addresses are shown to this receiver.
     private mutating func charge(_ session: OpenSession, _ answer: PhaseAnswer, _ reading: Reading) {
         let site = session.site
-        site.cooling[session.source] = now + (reading.hold ?? configuration.cooldown)
+        cool(session, at: site, reading)
         let charged: Parcel?
         if let purpose = session.purpose, let index = site.picky.firstIndex(where: { $0 === purpose }) {
             charged = site.picky.remove(at: index)
@@ -102,6 +102,7 @@ extension Planner {
             charged = site.plain.popFirst()
         }
         guard let charged else {
+            tallies[session.source].blamed += 1
             forget(session)
             if site.waiting > 0 { dispatch(site) }
             return

@@ -14,8 +14,12 @@ package struct DeliveryFigures: Sendable, Hashable {
     /// Sources that may send, and those of them that could not be bound and are set aside.
     package var sources = 0
     package var unboundSources = 0
-    /// Paths (source and site) that rest after a refusal of the source.
-    package var coolingPaths = 0
+    /// Sources that operators took out of use.
+    package var heldSources: [Steering.Hold.Kind: Int] = [:]
+    /// Receivers that operators keep from mail, by the names that they said.
+    package var suspensions = 0
+    /// Paths (source and site) that rest after a refusal of the source, by its cause.
+    package var coolingPaths: [Cause: Int] = [:]
 }
 
 extension Planner {
@@ -23,14 +27,16 @@ extension Planner {
         var figures = DeliveryFigures()
         figures.works = works
         figures.sites = sites.count
-        figures.sources = table.sources.count
-        figures.unboundSources = unbound.values.count { $0 > now }
+        figures.sources = table.count
+        figures.unboundSources = unbound.count { $0.value.until > now && held[$0.key] == nil }
+        for hold in held.values { figures.heldSources[hold.kind, default: 0] += 1 }
+        figures.suspensions = steering.suspensions.count
         for site in sites.values {
             figures.opening += site.opening
             figures.idle += site.idle.count
             figures.busy += site.sessions - site.opening - site.idle.count
             if let block = site.blocked, block.until > now { figures.blockedSites += 1 }
-            figures.coolingPaths += site.cooling.values.count { $0 > now }
+            for rest in site.cooling.values where rest.until > now { figures.coolingPaths[rest.cause, default: 0] += 1 }
         }
         return figures
     }

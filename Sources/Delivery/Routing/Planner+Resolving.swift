@@ -14,16 +14,13 @@ extension Planner {
             if state.resolving { return nil }
         }
         domains[domain, default: DomainState()].resolving = true
-        actions.append(.resolve(lookup(for: domain)))
+        actions.append(.resolve(lookup(of: domain)))
         return nil
     }
 
-    private func lookup(for domain: String) -> HostQuery {
-        guard let fixed = table.sites[domain] else { return .mail(domain: domain) }
-        return .host(fixed.host, domain: domain)
-    }
-
     func block(of domain: String) -> Site.Block? {
+        if let order = steering.suspensions[domain] { return order.block(of: domain) }
+        if isOff, let block = offBlock() { return block }
         guard let state = domains[domain] else { return nil }
         if let block = state.blocked, block.until > now { return block }
         if let block = state.site?.blocked, block.until > now { return block }
@@ -91,21 +88,28 @@ extension Planner {
     static let tracedAtOnce = 20
 
     private mutating func site(for domain: String, _ found: HostSet) -> Site {
+        let (key, rule) = key(of: domain, found)
+        if let site = sites[key] {
+            site.hosts = found.hosts
+            heed(site)
+            return site
+        }
+        let site = Site(key: key, hosts: found.hosts, allowance: rule.map { allowance(of: $0) })
+        sites[key] = site
+        heed(site)
+        return site
+    }
+
+    func key(of domain: String, _ found: HostSet) -> (SiteKey, SiteRule?) {
         let fixed = table.sites[domain]
         let rule = table.rules.rule(domain: domain, host: found.hosts.first?.name)
         let key = SiteKey(
             hosts: found.key, port: fixed?.port ?? configuration.port, tls: fixed?.tls ?? .opportunistic,
             domain: rule?.hosts.isEmpty == true ? domain : nil)
-        if let site = sites[key] {
-            site.hosts = found.hosts
-            return site
-        }
-        let site = Site(key: key, hosts: found.hosts, allowance: rule.map { allowance(of: $0) })
-        sites[key] = site
-        return site
+        return (key, rule)
     }
 
-    private mutating func allowance(of rule: SiteRule) -> Allowance {
+    mutating func allowance(of rule: SiteRule) -> Allowance {
         if let known = allowances[rule.name] { return known }
         let allowance = Allowance(rule)
         allowances[rule.name] = allowance
@@ -120,12 +124,7 @@ extension Planner {
     }
 
     private mutating func fail(_ parcel: Parcel, domain: String, reason: Resolution.NoHosts) {
-        let why =
-            switch reason {
-            case .noSuchDomain: "the domain \(domain) does not exist"
-            case .nullMX: "the domain \(domain) takes no mail (null MX)"
-            case .noUsableHost(let detail): "no host takes mail for \(domain): \(detail)"
-            }
+        let why = reason.said(of: domain)
         let quoted = Refusal(
             host: nil, phase: .resolve, answer: .trouble(.forbidden, why), cause: .domain, at: now,
             status: reason.status)
@@ -162,13 +161,21 @@ extension Planner {
         let used = Set(domains.values.compactMap { $0.site.map(ObjectIdentifier.init) })
         sites = sites.filter { _, site in
             site.sessions > 0 || site.works > 0 || used.contains(ObjectIdentifier(site))
-                || (site.blocked?.until ?? now) > now
+                || (site.blocked.map { $0.until > now && $0.kind != .suspended } ?? false)
         }
         forgetAbove = max(10_000, domains.count * 2)
     }
 }
 
 extension Resolution.NoHosts {
+    func said(of domain: String) -> String {
+        switch self {
+        case .noSuchDomain: "the domain \(domain) does not exist"
+        case .nullMX: "the domain \(domain) takes no mail (null MX)"
+        case .noUsableHost(let detail): "no host takes mail for \(domain): \(detail)"
+        }
+    }
+
     /// RFC 3463 section 3, and RFC 7505 section 4.2 for a null MX.
     fileprivate var status: EnhancedStatus {
         switch self {

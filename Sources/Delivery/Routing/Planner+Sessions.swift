@@ -53,7 +53,7 @@ extension Planner {
         guard let allowance = site.allowance, allowance.ready(at: now) == 0 else { return true }
         let opens = allowance.opens(after: now)
         if opens - now > Self.patience {
-            block(site, until: opens, why: "the rate of \(allowance.rule.name) is used up")
+            block(site, until: opens, why: "the rate of \(allowance.rule.name) is used up", kind: .rate)
         } else {
             lookAgain(at: site)
         }
@@ -138,7 +138,9 @@ extension Planner {
         if session.purpose === parcel { return true }
         if parcel.passed.contains(session.plan.address) { return false }
         let name = session.plan.source.name
-        if let pinned = parcel.pinned, table.number(of: pinned) != nil { return pinned == name }
+        if let pinned = parcel.pinned, let number = table.number(of: pinned), held[number] == nil {
+            return pinned == name
+        }
         guard table.pool(of: parcel.route, step: parcel.step)?.isMember[session.source] == true else { return false }
         return !parcel.tried.contains(name)
     }
@@ -195,13 +197,19 @@ extension Planner {
         let site = session.site
         let age = now - (session.opened ?? now)
         session.parcel = nil
-        if closing || session.sent >= session.limit || age >= configuration.sessionLifetime {
+        if closing || session.sent >= session.limit || (session.isRetired && session.sent > 0)
+            || age >= configuration.sessionLifetime
+        {
             close(session)
         } else if !serve(session) {
             session.purpose = nil
-            session.idleSince = now
-            site.idle.append(session)
-            idle.append(session)
+            if session.isRetired {
+                close(session)
+            } else {
+                session.idleSince = now
+                site.idle.append(session)
+                idle.append(session)
+            }
         }
         refill(site)
         if site.waiting > 0 { dispatch(site) }
@@ -226,7 +234,8 @@ extension Planner {
         guard sessions.removeValue(forKey: session.id) != nil else { return }
         endTrial(of: session)
         session.site.sessions -= 1
-        session.site.allowance?.sessions -= 1
+        session.allowance?.sessions -= 1
+        tallies[session.source].sessions -= 1
         if session.opened == nil { session.site.opening -= 1 }
         if session.idleSince != nil {
             session.site.idle.removeAll { $0 === session }
@@ -259,6 +268,7 @@ extension Planner {
             sessions[plan.id] = session
             site.sessions += 1
             site.allowance?.sessions += 1
+            tallies[source].sessions += 1
             site.opening += 1
             actions.append(.open(plan))
             return true
@@ -266,8 +276,17 @@ extension Planner {
             let parcels = drain(site)
             for parcel in parcels { end(parcel, at: site, cause: .domain, why: why) }
             return false
-        case .notNow(let until, let why):
-            block(site, until: until, why: why)
+        case .notNow(let until, let why, let kind):
+            block(site, until: until, why: why, kind: kind)
+            return false
+        case .off(let until, let why):
+            // Others may have a pool that can be used.
+            if let purpose, table.firstPool?.members.isEmpty == false {
+                setAside(purpose, at: site, until: until, why: why)
+                return site.waiting > 0
+            }
+            tell(site, why, until: until)
+            block(site, until: until, why: why, kind: .sources, operators: true)
             return false
         case .tooPicky:
             // Its sources rest, or it has tried them all: back to the schedule, the others go on.
@@ -290,8 +309,11 @@ extension Planner {
 
     /// Nothing can be sent to the site for a while: the messages that wait go back to the store, untouched and due as
     /// they were, and their domains are not named as due before that. A dead destination costs a row nothing.
-    mutating func block(_ site: Site, until: Timestamp, why: String) {
-        site.blocked = Site.Block(until: until, why: why)
+    mutating func block(
+        _ site: Site, until: Timestamp, why: String, kind: Site.Block.Kind = .receiver,
+        operators: Bool = false
+    ) {
+        site.blocked = Site.Block(until: until, why: why, kind: kind, isOperators: operators)
         clear(site, until: until)
     }
 
@@ -305,6 +327,6 @@ extension Planner {
             for piece in parcel.pieces { names.insert(piece.work.domain) }
         }
         giveBack(parcels, at: site)
-        for name in names.sorted() { actions.append(.postpone(domain: name, until: until)) }
+        for name in names.sorted() { keepBack(name, for: site.blocked, until: until) }
     }
 }

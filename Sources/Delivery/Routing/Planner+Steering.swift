@@ -49,6 +49,7 @@ extension Planner {
             domains[name]?.blocked = nil
             guard let site = domains[name]?.site else { continue }
             site.blocked = nil
+            heed(site)
             for address in site.hosts.flatMap(\.addresses) where rests(address, at: site) {
                 remember(address, at: site) { $0.rests = nil }
             }
@@ -57,9 +58,13 @@ extension Planner {
 
     /// Where a domain's mail goes, as far as it is known.
     package func note(of domain: String, at now: Timestamp) -> SiteNote? {
-        guard let state = domains[domain] else { return nil }
-        let block = [state.blocked, state.site?.blocked].compactMap(\.self).first { $0.until > now }
-        guard state.site != nil || block != nil else { return nil }
-        return SiteNote(name: state.site?.name ?? domain, until: block?.until, why: block?.why)
+        var planner = self
+        planner.now = now
+        let block = planner.block(of: domain)
+        let site = domains[domain]?.site
+        guard site != nil || block != nil else { return nil }
+        // What an operator takes back has no time of its own.
+        let until = block.flatMap { $0.until == .distantFuture ? nil : $0.until }
+        return SiteNote(name: site?.name ?? domain, until: until, why: block?.why)
     }
 }

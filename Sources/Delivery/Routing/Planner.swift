@@ -15,10 +15,19 @@ package import Queue
 /// 4. What the receiver answers is read for its cause, and the cause decides: ended, another source now, or later.
 /// 5. Whatever is not ended goes back to the queue with its next due time. Nothing is kept without a next event.
 package struct Planner {
-    let configuration: PlannerConfiguration
+    var configuration: PlannerConfiguration
     /// May be replaced while it runs: what is read next is read by the new ones.
     var rules: ReplyRules
-    let table: SourceTable
+    var table: SourceTable
+    /// What operators said, and the sources that they took out of use, by number.
+    var steering = Steering()
+    var held: [Int: Steering.Hold] = [:]
+    /// When the first of it is over.
+    var steeringEnds: Timestamp?
+    /// Domains that were postponed because of it, a bounded number: named again at once when it is taken back.
+    var keptBack: Set<String> = []
+    /// By number of the source.
+    var tallies: [SourceTally]
     var random: PlannerRandom
     var now = Timestamp(milliseconds: 0)
     var sites: [SiteKey: Site] = [:]
@@ -28,7 +37,7 @@ package struct Planner {
     var allowances: [String: Allowance] = [:]
     var sessions: [SessionID: OpenSession] = [:]
     /// Sources that could not be bound, and until when they are left alone.
-    var unbound: [Int: Timestamp] = [:]
+    var unbound: [Int: Unbound] = [:]
     /// Idle ones of all sites.
     var idle = IdleSessions()
     /// Sites with mail waiting that found no session free in all; each opens one when its turn comes.
@@ -57,6 +66,7 @@ package struct Planner {
     package init(configuration: PlannerConfiguration, map: IPMap, rules: ReplyRules, seed: UInt64) {
         self.configuration = configuration
         self.table = SourceTable(map)
+        self.tallies = Array(repeating: SourceTally(), count: table.sources.count)
         self.rules = rules
         self.random = PlannerRandom(seed: seed)
     }
@@ -149,7 +159,7 @@ package struct Planner {
         for name in names {
             note(name, failing: failing.contains(name))
             if let block = block(of: name) {
-                actions.append(.postpone(domain: name, until: block.until))
+                keepBack(name, for: block, until: block.until)
             } else if !closing {
                 fetch(name)
             }
@@ -174,6 +184,7 @@ package struct Planner {
             if let since = session.idleSince, since <= oldest { close(session) }
             refill(session.site)
         }
+        if let ends = steeringEnds, ends <= now { steer(steering.inForce(at: now), at: now) }
         goOnWithPaced()
         openTrials()
         forgetQuietPlaces()
@@ -247,6 +258,7 @@ package struct Planner {
     private func hasRoom(for work: Work) -> Bool {
         guard !closing, works < configuration.window, octets < configuration.windowOctets else { return false }
         let hasRoomToTry = unproven < max(1, configuration.window / 2)
+        guard !isSuspended(work.domain), !isOff else { return false }
         guard let state = domains[work.domain] else { return hasRoomToTry }
         if let block = state.blocked, block.until > now { return false }
         guard let site = state.site else { return hasRoomToTry }

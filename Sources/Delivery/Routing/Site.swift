@@ -10,7 +10,7 @@ final class Site {
     let key: SiteKey
     var hosts: [HostSet.Host]
     /// What limits it, with what other sites use of it; nil where only the node's limits count.
-    let allowance: Allowance?
+    var allowance: Allowance?
     /// It waits for the next tick to be looked at again; see ``Planner/paced``.
     var isPaced = false
     var plain = FairQueue<Parcel>()
@@ -24,7 +24,7 @@ final class Site {
     /// Addresses that the rule on where to connect forbids.
     var forbidden: Set<IPAddress> = []
     /// Sources this site refused, by index, and until when they rest for it.
-    var cooling: [Int: Timestamp] = [:]
+    var cooling: [Int: Cooling] = [:]
     var blocked: Block?
     /// It took no further session while it had this many; believed until then.
     var enough: (sessions: Int, until: Timestamp)?
@@ -53,8 +53,28 @@ final class Site {
 
     /// Nothing can be sent there before `until`.
     struct Block {
+        enum Kind {
+            /// It does not answer, or is not to be found.
+            case receiver
+            /// Its rate is used up.
+            case rate
+            /// No source may be used for it.
+            case sources
+            /// An operator wants nothing sent there.
+            case suspended
+        }
+
         var until: Timestamp
         var why: String
+        var kind = Kind.receiver
+        /// Because of what an operator said.
+        var isOperators = false
+    }
+
+    /// A source that the site refused rests.
+    struct Cooling {
+        var until: Timestamp
+        var cause: Cause
     }
 
     /// As traces name it: the host that mail goes to first.
@@ -93,6 +113,10 @@ struct SiteKey: Hashable {
 final class OpenSession {
     let id: SessionID
     let site: Site
+    /// What it counts for; that of its site may be another one after a reload.
+    let allowance: Allowance?
+    /// Nothing further begins on it.
+    var isRetired = false
     /// Index of the source.
     let source: Int
     let plan: SessionPlan
@@ -120,6 +144,7 @@ final class OpenSession {
         self.limit = limit
         self.plan = plan
         self.site = site
+        self.allowance = site.allowance
         self.source = source
         self.purpose = purpose
     }

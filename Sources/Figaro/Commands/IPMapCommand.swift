@@ -7,7 +7,7 @@ import Mail
 struct IPMapCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ipmap", abstract: "Look at the addresses that mail is sent from.",
-        subcommands: [Check.self, Show.self])
+        subcommands: [Check.self, Show.self, ExplainCommand.self])
 
     /// Which map is meant: that of a configuration, or a folder of its own.
     struct Target: ParsableArguments {
@@ -63,14 +63,7 @@ struct IPMapCommand: ParsableCommand {
             } catch {
                 throw error.report(json: json)
             }
-            var unbound: [(source: Source, fault: String)] = []
-            if !noBind {
-                for described in map.sources where described.state.maySend {
-                    if let fault = SourceBinding.fault(described.source.address) {
-                        unbound.append((described.source, fault))
-                    }
-                }
-            }
+            let unbound = noBind ? [] : SourceBinding.unbound(map.sources)
             if json {
                 Terminal.say(json: Result(map, unbound, bound: !noBind))
             } else {

@@ -20,7 +20,7 @@ struct ServeCommand: ParsableCommand {
             Started as root it binds its ports, then becomes the configured `user`. Started as that user it needs \
             CAP_NET_BIND_SERVICE for ports below 1024.
 
-            Signals: SIGTERM and SIGINT end it in order; SIGHUP reads the certificates again and checks the files.
+            Signals: SIGTERM and SIGINT end it in order; SIGHUP reloads as `figaro reload` does.
 
             Examples:
               figaro serve
@@ -39,11 +39,11 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         ProcessLimits.prepare()
         let loaded = try load()
-        let path = config.path
+        let (path, port) = (config.path, port)
         let ended = DispatchSemaphore(value: 0)
         let isGood = Mutex(false)
         Task {
-            let good = await Self.serve(loaded, path)
+            let good = await Self.serve(loaded) { () throws(BadConfiguration) in try Self.load(path, port: port) }
             isGood.withLock { $0 = good }
             ended.signal()
         }
@@ -51,7 +51,10 @@ struct ServeCommand: ParsableCommand {
         if !isGood.withLock({ $0 }) { throw ExitCode.failure }
     }
 
-    private static func serve(_ loaded: LoadedConfiguration, _ path: String?) async -> Bool {
+    /// - Parameter load: reads all files again.
+    private static func serve(
+        _ loaded: LoadedConfiguration, _ load: @escaping Reloader.Load
+    ) async -> Bool {
         let log = loaded.node.log
         let writer = LogWriter(format: log.format)
         LoggingSystem.bootstrap { LineLogHandler(label: $0, writer: writer, level: log.level.swiftLog) }
@@ -59,8 +62,8 @@ struct ServeCommand: ParsableCommand {
         tellAboutFiles(loaded.node, logger)
         do {
             try tellAboutSources(loaded, logger)
-            let relay = try await Relay.start(loaded, writer: writer, logger: logger)
-            let reload = Reload(relay, configuration: path)
+            let relay = try await Relay.start(loaded, load, writer: writer, logger: logger)
+            let reload = ReloadSignal(relay.reloader)
             try await relay.serve {
                 logger.notice("ready", metadata: summary(loaded))
                 ServiceManager.tell(.ready)
@@ -93,12 +96,16 @@ struct ServeCommand: ParsableCommand {
 
     private func load() throws -> LoadedConfiguration {
         do throws(BadConfiguration) {
-            var loaded = try LoadedConfiguration.load(config.path)
-            if let port, !loaded.node.intake.listeners.isEmpty { loaded.node.intake.listeners[0].port = Int(port) }
-            return loaded
+            return try Self.load(config.path, port: port)
         } catch {
             throw error.report()
         }
+    }
+
+    private static func load(_ path: String?, port: UInt16?) throws(BadConfiguration) -> LoadedConfiguration {
+        var loaded = try LoadedConfiguration.load(path)
+        if let port, !loaded.node.intake.listeners.isEmpty { loaded.node.intake.listeners[0].port = Int(port) }
+        return loaded
     }
 
     private static func summary(_ loaded: LoadedConfiguration) -> Logger.Metadata {
@@ -114,9 +121,7 @@ struct ServeCommand: ParsableCommand {
     private static func tellAboutSources(_ loaded: LoadedConfiguration, _ logger: Logger) throws {
         for warning in loaded.ipmap.warnings { logger.warning("\(warning)") }
         let sending = loaded.ipmap.sources.filter(\.state.maySend)
-        let faults = sending.compactMap { described in
-            SourceBinding.fault(described.source.address).map { (described.source, $0) }
-        }
+        let faults = SourceBinding.unbound(sending)
         guard let (source, fault) = faults.first else { return }
         if faults.count == sending.count {
             throw NothingToSendFrom(

@@ -9,6 +9,13 @@ struct LoadedConfiguration: Sendable {
     /// What notices say, by language.
     var texts: [String: NoticeTexts]
 
+    /// The planner's settings, those of the ip map among them.
+    var planner: PlannerConfiguration {
+        var planner = node.planner
+        planner.cooldown = ipmap.cooldown
+        return planner
+    }
+
     /// Reads and checks all files.
     ///
     /// - Parameter machine: whether to ask this machine about files, users and addresses as well.

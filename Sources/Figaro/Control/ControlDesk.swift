@@ -4,6 +4,11 @@ struct ControlDesk: Sendable {
     let trace: TraceDesk
     let support: SupportDesk
     let replies: RepliesDesk
+    let source: SourceDesk
+    let site: SiteDesk
+    let reload: ReloadDesk
+    let explain: ExplainDesk
+    let top: TopDesk
 
     func answer(_ request: ControlRequest, _ caller: ControlCaller) -> ControlEnd {
         switch request {
@@ -11,6 +16,11 @@ struct ControlDesk: Sendable {
         case .trace(let request): trace.answer(request, caller)
         case .support(let request): support.answer(request, caller)
         case .replies(let request): replies.answer(request, caller)
+        case .source(let request): source.answer(request, caller)
+        case .site(let request): site.answer(request, caller)
+        case .reload: reload.answer(caller)
+        case .explain(let request): explain.answer(request, caller)
+        case .top(let request): top.answer(request, caller)
         }
     }
 }

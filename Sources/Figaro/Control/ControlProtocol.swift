@@ -6,6 +6,11 @@ enum ControlRequest: Codable, Sendable, Hashable {
     case trace(TraceRequest)
     case support(SupportRequest)
     case replies(RepliesRequest)
+    case source(SourceRequest)
+    case site(SiteRequest)
+    case reload(ReloadRequest)
+    case explain(ExplainRequest)
+    case top(TopRequest)
 
     /// Octets of a request line.
     static let lineLimit = 64 << 10
@@ -17,6 +22,11 @@ enum ControlRequest: Codable, Sendable, Hashable {
         case .trace: "trace"
         case .support: "support-bundle"
         case .replies: "replies unknown"
+        case .source(let request): "ip \(request.verb.rawValue)"
+        case .site(let request): "site \(request.verb.rawValue)"
+        case .reload: "reload"
+        case .explain: "ipmap explain"
+        case .top: "top"
         }
     }
 }

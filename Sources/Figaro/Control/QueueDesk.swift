@@ -45,7 +45,7 @@ struct QueueDesk: Sendable {
     private func show(_ request: QueueRequest, _ caller: ControlCaller) throws -> ControlEnd {
         guard let id = MessageID(asked: request.selection.ids?.first) else { return .notAnID }
         guard let entry = try queue.show(id) else { return ControlEnd(unknown: true) }
-        _ = caller.send(QueueReport(entry, at: time.now(), site: { queue.site(of: $0)?.name }))
+        _ = caller.send(QueueReport(entry, at: time.now(), site: { queue.site(of: $0) }))
         return ControlEnd()
     }
 
@@ -60,7 +60,7 @@ struct QueueDesk: Sendable {
             for entry in page.entries {
                 // One more than asked for tells that there is more.
                 guard left > 0 else { return ControlEnd(more: true) }
-                let report = QueueReport(entry, at: time.now(), site: { queue.site(of: $0)?.name })
+                let report = QueueReport(entry, at: time.now(), site: { queue.site(of: $0) })
                 guard caller.send(report) else { return ControlEnd() }
                 left -= 1
             }

@@ -18,6 +18,8 @@ struct QueueReport: Codable, Sendable, Hashable {
         /// The receiver and the source that were tried last.
         var site: String?
         var source: String?
+        /// Why nothing is sent there now, whatever is due.
+        var notNow: String?
         var held: Held?
     }
 
@@ -48,8 +50,8 @@ struct QueueReport: Codable, Sendable, Hashable {
     var waiting: [Part]
     var untold: [Untold]
 
-    /// - Parameter site: of a domain that was never tried.
-    init(_ entry: QueueEntry, at now: Timestamp, site: (String) -> String? = { _ in nil }) {
+    /// - Parameter site: what is known of where a domain's mail goes.
+    init(_ entry: QueueEntry, at now: Timestamp, site: (String) -> SiteNote? = { _ in nil }) {
         let message = entry.message
         id = message.id.description
         customer = message.customer
@@ -61,13 +63,14 @@ struct QueueReport: Codable, Sendable, Hashable {
         next = entry.works.filter { $0.state == .waiting || $0.state == .due }.map(\.progress.due).min()
             .map { UTCTime.text($0) }
         waiting = entry.works.map { work in
-            Part(
+            let note = site(work.domain)
+            return Part(
                 domain: work.domain, recipients: work.recipients.map(\.description), state: work.state.shown,
                 rounds: work.progress.rounds, due: UTCTime.text(work.progress.due), tried: work.progress.tried,
                 pinned: work.progress.pinned, route: work.progress.route, step: work.progress.step,
                 firstRefusal: work.progress.firstRefusal?.description,
                 lastRefusal: work.progress.lastRefusal,
-                site: work.progress.site ?? site(work.domain), source: work.progress.source,
+                site: work.progress.site ?? note?.name, source: work.progress.source, notNow: note?.why,
                 held: work.hold.map { Held(at: UTCTime.text($0.at), by: $0.by, reason: $0.reason) })
         }
         untold = entry.untold.map {
@@ -90,6 +93,8 @@ struct QueueReport: Codable, Sendable, Hashable {
         if !untold.isEmpty { parts.append("\(untold.count) to be told of") }
         if let held = waiting.compactMap(\.held).first {
             parts.append("held: \(held.reason)")
+        } else if let notNow = waiting.compactMap(\.notNow).first {
+            parts.append("not now: \(notNow)")
         } else if let last = waiting.compactMap(\.lastRefusal).first {
             parts.append(last)
         }
@@ -113,6 +118,7 @@ struct QueueReport: Codable, Sendable, Hashable {
             if let held = part.held {
                 lines.append("          held since \(held.at) by \(held.by): \(held.reason)")
             }
+            if let notNow = part.notNow { lines.append("          not now: \(notNow)") }
             lines.append("          route \(part.route), step \(part.step + 1)")
             if let site = part.site {
                 lines.append("          site \(site)" + (part.source.map { ", last from \($0)" } ?? ""))

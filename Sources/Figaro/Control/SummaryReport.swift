@@ -53,7 +53,9 @@ struct SummaryReport: Codable, Sendable, Hashable {
         var facts: [String] = []
         if let oldestSeconds { facts.append("oldest \(Age.text(seconds: oldestSeconds))") }
         if let next { facts.append("next \(next)") }
-        if let blockedUntil { facts.append("nothing is sent before \(blockedUntil): \(blockedWhy ?? "?")") }
+        if let blockedWhy {
+            facts.append("nothing is sent" + (blockedUntil.map { " before \($0)" } ?? "") + ": \(blockedWhy)")
+        }
         if !facts.isEmpty { lines.append("    " + facts.joined(separator: ", ")) }
         lines += reasons.map { "    \($0.recipients) × \($0.text)" }
         return lines.map { Visible.text($0) }

@@ -1,3 +1,4 @@
+import Delivery
 import Mail
 
 /// One line of a message's history as it goes over the control socket; keys are those of the log.
@@ -44,6 +45,16 @@ struct TraceReport: Codable, Sendable, Hashable {
         case .notified(let notified): self.init(notified)
         case .steered(let steered): self.init(steered)
         }
+    }
+
+    /// Mail that an operator keeps back.
+    init(waiting id: MessageID, _ recipients: [Address], _ block: SiteState.Block, at now: Timestamp) {
+        event = "waiting"
+        time = UTCTime.text(now)
+        message = id.description
+        to = recipients.map(\.description)
+        reason = block.why
+        next = block.until.map { UTCTime.text($0) }
     }
 
     private init(_ accepted: TraceEvent.Acceptance) {
@@ -120,6 +131,7 @@ struct TraceReport: Codable, Sendable, Hashable {
             case "attempt": attemptLines
             case "notice": noticeLines
             case "held", "released", "retried": steeredLines
+            case "waiting": ["waiting for \(recipients): \(reason ?? "?")" + (next.map { ", until \($0)" } ?? "")]
             default: ["\(how ?? event): \(recipients)" + (reason.map { ", \($0)" } ?? "")]
             }
         return told.enumerated().map { index, line in

@@ -60,6 +60,14 @@ struct SourceDeclaration {
 enum SourceState: String, CaseIterable, Sendable {
     case new, warming, active, cooling, draining, disabled, unbound, listed
 
+    /// The state that an operator gave it.
+    init(_ kind: Steering.Hold.Kind) {
+        switch kind {
+        case .draining: self = .draining
+        case .disabled: self = .disabled
+        }
+    }
+
     /// Whether new mail may leave from it. `cooling` is about one site and leaves the others free.
     var maySend: Bool {
         switch self {

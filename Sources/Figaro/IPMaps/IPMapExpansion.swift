@@ -8,6 +8,8 @@ struct ExpandedIPMap: Sendable {
     var sources: [Described]
     /// How long a source rests for a site that refused it.
     var cooldown: Timestamp.Span
+    /// How many sources of a pool are to be left by what operators take out of use, by its name.
+    var minimumActive: [String: Int]
     /// What is allowed and probably not meant, one line each.
     var warnings: [String]
 
@@ -64,6 +66,9 @@ struct IPMapExpansion {
             sources: sources,
             cooldown: (declared.pools["main"] ?? declared.pools.entries.first?.value)?.cooldown.first
                 ?? PlannerConfiguration().cooldown,
+            minimumActive: Dictionary(
+                declared.pools.entries.map { ($0.name, $0.value.minimumActive) },
+                uniquingKeysWith: { first, _ in first }),
             warnings: warnings)
     }
 

@@ -1,8 +1,16 @@
+import Delivery
 import Glibc
 import Mail
 
 /// Whether this machine can bind an address, tried without taking a port.
 enum SourceBinding {
+    /// Those of the sources that may send which this machine cannot bind.
+    static func unbound(_ sources: [ExpandedIPMap.Described]) -> [(source: Source, fault: String)] {
+        sources.filter(\.state.maySend).compactMap { described in
+            fault(described.source.address).map { (described.source, $0) }
+        }
+    }
+
     /// nil when it can be bound; else the system's reason.
     static func fault(_ address: IPAddress) -> String? {
         failure(address, port: 0).map { String(cString: strerror($0)) }

@@ -3,7 +3,7 @@ import Synchronization
 
 /// Counts what happens to messages, from the same events that trace and log are made of.
 ///
-/// Bounded: receivers choose their names, so that only the first ``sites`` sites are counted under their own.
+/// Bounded: of receivers only the busiest ``sites`` are counted under their names, all others together.
 final class Meter: TraceSink {
     struct Attempt: Hashable {
         var site: String
@@ -13,10 +13,21 @@ final class Meter: TraceSink {
         var cause: String
     }
 
+    /// What became of recipients at a receiver.
+    struct Outcome: Hashable {
+        enum Kind: String, CaseIterable {
+            case delivered, deferred, failed
+        }
+
+        var site: String
+        var kind: Kind
+    }
+
     struct Counts {
         var messages: [String: Int] = [:]
         var octets: [String: Int] = [:]
         var attempts: [Attempt: Int] = [:]
+        var outcomes: [Outcome: Int] = [:]
         var ends: [RecipientEnd: Int] = [:]
         var notices: [NoticeKind: Int] = [:]
     }
@@ -27,7 +38,7 @@ final class Meter: TraceSink {
 
     private struct State {
         var counts = Counts()
-        var sites: Set<String> = []
+        var sites = BusiestNames(limit: Meter.sites)
     }
 
     private let state = Mutex(State())
@@ -42,10 +53,7 @@ final class Meter: TraceSink {
                     state.counts.messages[event.customer, default: 0] += 1
                     state.counts.octets[event.customer, default: 0] += event.size
                 case .attempted(let event):
-                    let attempt = Attempt(
-                        site: Self.name(event.site, among: &state.sites), decision: event.decision,
-                        cause: event.cause?.rawValue ?? "")
-                    state.counts.attempts[attempt, default: 0] += 1
+                    Self.count(event, &state)
                     // A delivery ends with its attempt and has no event of its own.
                     if event.decision == "delivered" {
                         state.counts.ends[.delivered, default: 0] += event.recipients.count
@@ -61,10 +69,28 @@ final class Meter: TraceSink {
         }
     }
 
-    private static func name(_ site: String, among known: inout Set<String>) -> String {
-        if known.contains(site) { return site }
-        guard known.count < sites else { return otherSites }
-        known.insert(site)
-        return site
+    private static func count(_ event: TraceEvent.Attempt, _ state: inout State) {
+        let (isIn, gone) = state.sites.note(event.site)
+        if let gone {
+            state.counts.attempts = state.counts.attempts.filter { $0.key.site != gone }
+            state.counts.outcomes = state.counts.outcomes.filter { $0.key.site != gone }
+        }
+        let site = isIn ? event.site : otherSites
+        let attempt = Attempt(site: site, decision: event.decision, cause: event.cause?.rawValue ?? "")
+        state.counts.attempts[attempt, default: 0] += 1
+        guard let kind = Outcome.Kind(decision: event.decision) else { return }
+        state.counts.outcomes[Outcome(site: site, kind: kind), default: 0] += event.recipients.count
+    }
+}
+
+extension Meter.Outcome.Kind {
+    /// nil where something else is tried at once.
+    fileprivate init?(decision: String) {
+        switch decision {
+        case "delivered": self = .delivered
+        case "later": self = .deferred
+        case "failed": self = .failed
+        default: return nil
+        }
     }
 }

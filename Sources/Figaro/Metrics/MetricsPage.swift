@@ -4,6 +4,7 @@ import Glibc
 import Intake
 import Mail
 import Queue
+import Storage
 
 /// What `/metrics`, `/health` and `/ready` say of a running relay.
 struct MetricsPage: Sendable {
@@ -11,12 +12,16 @@ struct MetricsPage: Sendable {
     let engine: DeliveryEngine
     let intake: IntakeServer
     let meter: Meter
+    let syncs: SyncFigures
+    let settings: RunningSettings
+    let census: QueueCensus
 
     /// Blocks: the counts of the queue come from the store.
     func text() -> String {
         var page = Exposition()
         messages(&page)
         waiting(&page)
+        works(&page)
         commits(&page)
         delivery(&page)
         page.family("figaro_sessions", .gauge, "SMTP sessions of customers that are connected.")
@@ -62,6 +67,15 @@ struct MetricsPage: Sendable {
                 "figaro_attempts_total", count,
                 ["site": attempt.site, "decision": attempt.decision, "cause": attempt.cause])
         }
+        page.family(
+            "figaro_site_recipients_total", .counter,
+            "Recipients by receiver and what became of them after an attempt; deferred ones are counted each time.")
+        for (outcome, count) in counts.outcomes.sorted(by: {
+            ($0.key.site, $0.key.kind.rawValue) < ($1.key.site, $1.key.kind.rawValue)
+        }) {
+            page.sample(
+                "figaro_site_recipients_total", count, ["site": outcome.site, "outcome": outcome.kind.rawValue])
+        }
         page.family("figaro_ended_recipients_total", .counter, "Recipients that reached their end, by its kind.")
         for end in [RecipientEnd.delivered, .failed, .expired, .deleted] {
             page.sample("figaro_ended_recipients_total", counts.ends[end, default: 0], ["end": "\(end)"])
@@ -87,6 +101,25 @@ struct MetricsPage: Sendable {
         page.single("figaro_queue_domains", .gauge, "Recipient domains with deferred work.", counts.domains)
     }
 
+    /// Counted a piece at a time, so that a deep queue costs a scrape no more than a flat one.
+    private func works(_ page: inout Exposition) {
+        guard let figures = try? census.figures(), figures.at != nil else { return }
+        page.family(
+            "figaro_queue_works", .gauge,
+            "Deferred work by receiver (those with most of it), state, and age of the message: above `age`.")
+        let sites = figures.sites.map { ($0.name, $0.counts) } + [(Meter.otherSites, figures.others)]
+        for (site, counts) in sites {
+            for (state, ages) in [("waiting", counts.waiting), ("due", counts.due), ("held", counts.held)] {
+                for (age, count) in zip(Self.ages, ages) where count > 0 {
+                    page.sample("figaro_queue_works", count, ["site": site, "state": state, "age": age])
+                }
+            }
+        }
+    }
+
+    /// What a message's age is above.
+    private static let ages = ["0s"] + QueueCensus.ages.map { Units.text($0) }
+
     private func commits(_ page: inout Exposition) {
         let figures = queue.commitFigures
         page.histogram(
@@ -95,6 +128,11 @@ struct MetricsPage: Sendable {
         page.single(
             "figaro_committed_messages_total", .counter, "Messages made durable; divided by the commits, a batch.",
             figures.messages)
+        page.family("figaro_syncs_total", .counter, "What the disk was asked to make durable, by what it was.")
+        page.sample("figaro_syncs_total", figures.counts.reduce(0, +), ["kind": "commit"])
+        for kind in SyncFigures.Kind.allCases {
+            page.sample("figaro_syncs_total", syncs.count(kind), ["kind": "\(kind)"])
+        }
         page.single("figaro_commit_failures_total", .counter, "Transactions that failed.", figures.failures)
     }
 
@@ -109,11 +147,23 @@ struct MetricsPage: Sendable {
         page.single(
             "figaro_sites_blocked", .gauge, "Receivers that may not be sent to at this moment.", figures.blockedSites)
         page.family("figaro_sources", .gauge, "Source addresses of all pools.")
-        page.sample("figaro_sources", figures.sources - figures.unboundSources, ["state": "usable"])
-        page.sample("figaro_sources", figures.unboundSources, ["state": "unbound"])
-        page.single(
-            "figaro_paths_cooling", .gauge, "Pairs of source and receiver that rest after a refusal.",
-            figures.coolingPaths)
+        let held = figures.heldSources.values.reduce(0, +)
+        page.sample("figaro_sources", figures.sources - figures.unboundSources - held, ["state": "usable"])
+        var off = [SourceState.unbound: figures.unboundSources]
+        for state in settings.current.ipmap.sources.lazy.map(\.state) where !state.maySend {
+            off[state, default: 0] += 1
+        }
+        for (kind, count) in figures.heldSources { off[SourceState(kind), default: 0] += count }
+        for state in SourceState.allCases where !state.maySend {
+            page.sample("figaro_sources", off[state, default: 0], ["state": state.rawValue])
+        }
+        page.family(
+            "figaro_paths_cooling", .gauge,
+            "Pairs of source and receiver that rest after a refusal, by what it was taken for.")
+        for cause in [Cause.source, .range] {
+            page.sample("figaro_paths_cooling", figures.coolingPaths[cause, default: 0], ["cause": cause.rawValue])
+        }
+        page.single("figaro_sites_suspended", .gauge, "Receivers that operators keep from mail.", figures.suspensions)
     }
 
     /// Under the names that every exporter gives them.
@@ -125,14 +175,7 @@ struct MetricsPage: Sendable {
             + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
         page.family("process_cpu_seconds_total", .counter, "CPU time of the process.")
         page.sample("process_cpu_seconds_total", seconds: seconds)
-        guard let file = fopen("/proc/self/statm", "r") else { return }
-        defer { fclose(file) }
-        var line = [UInt8](repeating: 0, count: 256)
-        let count = fread(&line, 1, line.count, file)
-        let fields = String(decoding: line[..<count], as: UTF8.self).split(separator: " ")
-        guard fields.count > 1, let pages = Int(fields[1]) else { return }
-        page.single(
-            "process_resident_memory_bytes", .gauge, "Memory of the process.", pages * Int(sysconf(Int32(_SC_PAGESIZE)))
-        )
+        guard let memory = ProcessMemory.resident else { return }
+        page.single("process_resident_memory_bytes", .gauge, "Memory of the process.", memory)
     }
 }

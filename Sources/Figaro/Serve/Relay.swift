@@ -19,6 +19,7 @@ struct Relay {
     let engine: DeliveryEngine
     let intake: IntakeServer
     let control: ControlServer
+    let reloader: Reloader
     let console: ConsoleServer?
     let group: MultiThreadedEventLoopGroup
     let logger: Logger
@@ -27,7 +28,9 @@ struct Relay {
     /// good.
     ///
     /// - Throws: errors whose description is for the operator.
-    static func start(_ loaded: LoadedConfiguration, writer: LogWriter, logger: Logger) async throws -> Relay {
+    static func start(
+        _ loaded: LoadedConfiguration, _ load: @escaping Reloader.Load, writer: LogWriter, logger: Logger
+    ) async throws -> Relay {
         let node = loaded.node
         let privileges = try Privileges(user: node.user)
         if let notice = privileges.notice { logger.notice("\(notice)") }
@@ -37,14 +40,16 @@ struct Relay {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let kept = try await OwnThread.run { try Kept(node, writer: writer) }
         let resolver = try UnboundResolver(node.resolver)
-        let opener = try NIOSessionOpener(
-            group: group, configuration: node.session, reach: reach(node), contentFiles: kept.contents,
-            logger: Logger(label: "delivery"))
-        var planner = node.planner
-        planner.cooldown = loaded.ipmap.cooldown
+        let opener = try opener(node, kept.contents, group)
         let engine = DeliveryEngine(
-            configuration: planner, map: loaded.ipmap.map, rules: loaded.rules, queue: kept.queue, resolver: resolver,
+            configuration: loaded.planner, map: loaded.ipmap.map, rules: loaded.rules, queue: kept.queue,
+            resolver: resolver,
             opener: opener, trace: kept.trace, loop: group.next())
+        let book = try await OwnThread.run {
+            try SteeringBook(
+                file: SteeringFile(spool: node.spool), logger: Logger(label: "steering"), apply: engine.steer)
+        }
+        group.next().scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in book.noticeEnds() }
         engine.start()
         let queue = kept.queue
         try await OwnThread.run { try queue.start() }
@@ -56,22 +61,49 @@ struct Relay {
             ids: ids, time: SystemTime(), group: group,
             logger: Logger(label: "intake"))
         try await intake.bind(accepting: false)
-        let page = MetricsPage(queue: queue, engine: engine, intake: intake, meter: kept.meter)
-        let desk = ControlDesk(
-            queue: QueueDesk(
-                queue: queue, sources: { engine.sources(ofPool: $0) }, time: SystemTime(),
-                logger: Logger(label: "control")),
-            trace: TraceDesk(history: kept.history),
-            support: SupportDesk(page: page, history: kept.history, writer: writer),
-            replies: RepliesDesk(unruled: kept.unruled) { engine.rules })
+        let reloader = Reloader(
+            loaded, load,
+            Reloader.Parts(
+                engine: engine, intake: intake, queue: queue, contents: kept.contents, ids: ids, group: group),
+            logger: Logger(label: "reload"))
+        let page = MetricsPage(
+            queue: queue, engine: engine, intake: intake, meter: kept.meter, syncs: kept.syncs,
+            settings: reloader.settings, census: QueueCensus(queue))
+        let desk = desk(kept, engine, book, reloader, page, writer)
         let console = try await console(node.metrics, page, group)
         let control = try ControlServer(
             path: node.control, owner: privileges.account, logger: Logger(label: "control"), answer: desk.answer)
         try privileges.drop()
         return Relay(
             queue: queue, history: kept.history, contents: kept.contents, unruled: kept.unruled, resolver: resolver,
-            engine: engine,
-            intake: intake, control: control, console: console, group: group, logger: logger)
+            engine: engine, intake: intake, control: control, reloader: reloader, console: console, group: group,
+            logger: logger)
+    }
+
+    private static func desk(
+        _ kept: Kept, _ engine: DeliveryEngine, _ book: SteeringBook, _ reloader: Reloader, _ page: MetricsPage,
+        _ writer: LogWriter
+    ) -> ControlDesk {
+        let logger = Logger(label: "control")
+        return ControlDesk(
+            queue: QueueDesk(
+                queue: kept.queue, sources: { engine.sources(ofPool: $0) }, time: SystemTime(), logger: logger),
+            trace: TraceDesk(history: kept.history, queue: kept.queue, engine: engine),
+            support: SupportDesk(page: page, history: kept.history, writer: writer),
+            replies: RepliesDesk(unruled: kept.unruled) { engine.rules },
+            source: SourceDesk(engine: engine, book: book, settings: reloader.settings, logger: logger),
+            site: SiteDesk(engine: engine, book: book, settings: reloader.settings, logger: logger),
+            reload: ReloadDesk(reloader: reloader),
+            explain: ExplainDesk(engine: engine, settings: reloader.settings), top: TopDesk(page: page))
+    }
+
+    /// What opens sessions to receivers; reads the system's roots of trust.
+    static func opener(
+        _ node: NodeConfiguration, _ contents: ContentFolder, _ group: any EventLoopGroup
+    ) throws -> NIOSessionOpener {
+        try NIOSessionOpener(
+            group: group, configuration: node.session, reach: reach(node), contentFiles: contents,
+            logger: Logger(label: "delivery"))
     }
 
     /// Takes its port while whoever started us still may.
@@ -114,11 +146,13 @@ struct Relay {
         let trace: any TraceSink
         let meter = Meter()
         let unruled: UnruledReplies
+        let syncs: SyncFigures
         let queue: MailQueue
 
         init(_ node: NodeConfiguration, writer: LogWriter) throws {
             let spool = try Spool(path: node.spool)
             let storage = Logger(label: "storage")
+            syncs = spool.syncs
             contents = try ContentFolder(spool: spool, logger: storage)
             let store = SQLiteStore(spool: spool, logger: storage)
             // Until the store is open nothing can be told of what is in the queue, and nothing is forgotten.

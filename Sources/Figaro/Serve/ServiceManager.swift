@@ -9,15 +9,25 @@ enum ServiceManager {
         case ready = "READY=1"
         /// No new mail; what is under way ends.
         case stopping = "STOPPING=1"
+        /// Files are being read again; ``ready`` follows.
+        case reloading = "RELOADING=1"
     }
 
     static func tell(_ state: State) {
         guard let name = getenv("NOTIFY_SOCKET") else { return }
-        tell(state, socket: String(cString: name))
+        tell(text(of: state), socket: String(cString: name))
+    }
+
+    /// A reload tells its time as well: the manager's `Type=notify-reload` tells this one from an earlier by it.
+    static func text(of state: State) -> String {
+        guard state == .reloading else { return state.rawValue }
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return "\(state.rawValue)\nMONOTONIC_USEC=\(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)"
     }
 
     /// - Parameter name: a path, or `@` and a name in the abstract namespace (unix(7)).
-    static func tell(_ state: State, socket name: String) {
+    static func tell(_ text: String, socket name: String) {
         var path = Array(name.utf8)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -32,7 +42,7 @@ enum ServiceManager {
         defer { close(socket) }
         _ = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                state.rawValue.withCString {
+                text.withCString {
                     sendto(
                         socket, $0, strlen($0), Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT), address,
                         socklen_t(length))

@@ -20,9 +20,8 @@ final class Notifier: Sendable {
     private let log: Logger
     private let inbox: Inbox
     private let bell: Bell
-    private let plan: NoticePlan
-    private let content: NoticeContent
-    private let settings: NoticeSettings
+    private let contents: any ContentFiles
+    private let making: Mutex<Making>
     private let written = Bell()
     private let state: Mutex<State>
 
@@ -48,10 +47,33 @@ final class Notifier: Sendable {
         log = parts.logger
         inbox = parts.inbox
         bell = parts.shared.untold
-        plan = NoticePlan(settings)
-        content = NoticeContent(settings, contents: parts.contents)
-        self.settings = settings
+        contents = parts.contents
+        making = Mutex(Making(settings, parts.contents))
         state = Mutex(State(delayed: delayed))
+    }
+
+    /// How notices are made; a reload replaces it.
+    private struct Making {
+        let settings: NoticeSettings
+        let plan: NoticePlan
+        let content: NoticeContent
+
+        init(_ settings: NoticeSettings, _ contents: any ContentFiles) {
+            self.settings = settings
+            plan = NoticePlan(settings)
+            content = NoticeContent(settings, contents: contents)
+        }
+    }
+
+    private var settings: NoticeSettings { making.withLock { $0.settings } }
+    private var plan: NoticePlan { making.withLock { $0.plan } }
+    private var content: NoticeContent { making.withLock { $0.content } }
+
+    /// For the notices that are made from now on.
+    func replace(_ settings: NoticeSettings) {
+        let new = Making(settings, contents)
+        making.withLock { $0 = new }
+        bell.ring()
     }
 
     func close() {

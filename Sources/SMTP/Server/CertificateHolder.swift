@@ -1,8 +1,7 @@
 import NIOCore
 package import NIOSSL
-import Synchronization
 
-/// The certificates that listeners show, replaced as a whole when they are read again.
+/// The certificates that listeners show, as they were read.
 package final class CertificateHolder: Sendable {
     /// Why certificates could not be loaded.
     package struct Fault: Error, Hashable, CustomStringConvertible {
@@ -13,23 +12,15 @@ package final class CertificateHolder: Sendable {
         package var description: String { "\(file): \(reason)" }
     }
 
-    private let files: [CertificateFiles]
-    private let current: Mutex<NIOSSLContext>
+    private let context: NIOSSLContext
 
     /// - Parameter files: 1 or more; the first is shown to clients that ask for no name, or one that nobody has.
     package init(_ files: [CertificateFiles]) throws(Fault) {
-        self.files = files
-        current = Mutex(try Self.load(files))
-    }
-
-    /// Reads all files again. When one of them is bad, all the old ones stay.
-    package func reload() throws(Fault) {
-        let context = try Self.load(files)
-        current.withLock { $0 = context }
+        context = try Self.load(files)
     }
 
     package func makeHandler() -> NIOSSLServerHandler {
-        NIOSSLServerHandler(context: current.withLock { $0 })
+        NIOSSLServerHandler(context: context)
     }
 
     private static func load(_ files: [CertificateFiles]) throws(Fault) -> NIOSSLContext {

@@ -1,0 +1,106 @@
+import Glibc
+package import Mail
+import NIOCore
+
+/// Whether the DNS confirms the name that an address gives itself: its PTR record names it, and the name leads back to
+/// the address (RFC 1912 section 2.1). Receivers ask this of every sender.
+package enum ForwardConfirmation {
+    package struct Subject: Sendable, Hashable {
+        package var address: IPAddress
+        /// As in EHLO.
+        package var name: String
+
+        package init(address: IPAddress, name: String) {
+            self.address = address
+            self.name = name
+        }
+    }
+
+    /// Questions on the way at a time.
+    private static let underWay = 256
+
+    /// Asks for all of them, on the caller's thread; blocks.
+    ///
+    /// - Parameter timeout: for each question.
+    /// - Returns: what is wrong with each subject, in their order; nil where nothing is.
+    package static func faults(
+        of subjects: [Subject], _ configuration: UnboundResolver.Configuration
+    ) throws(UnboundResolver.SetupError) -> [String?] {
+        let context = try UnboundContext(configuration)
+        let questions = subjects.flatMap { subject in
+            [Question(reverseName(of: subject.address), .ptr), forward(subject)]
+        }
+        let answers = ask(questions, context, .milliseconds(max(1, min(configuration.timeout.milliseconds, 600_000))))
+        return subjects.indices.map { fault(subjects[$0], answers[2 * $0], answers[2 * $0 + 1]) }
+    }
+
+    private static func forward(_ subject: Subject) -> Question {
+        Question(subject.name.lowercased(), subject.address.isIPv4 ? .a : .aaaa)
+    }
+
+    /// In the order of the questions; those without an answer in time have failed.
+    private static func ask(_ questions: [Question], _ context: UnboundContext, _ timeout: TimeAmount) -> [Lookup] {
+        var answers = [Lookup](repeating: .failed("no answer in time"), count: questions.count)
+        var waiting: [UInt: (index: Int, until: NIODeadline)] = [:]
+        var next = 0
+        while next < questions.count || !waiting.isEmpty {
+            while waiting.count < underWay, next < questions.count {
+                if let ticket = context.ask(questions[next]) { waiting[ticket] = (next, .now() + timeout) }
+                next += 1
+            }
+            var ready = [pollfd(fd: context.descriptor, events: Int16(POLLIN), revents: 0)]
+            _ = poll(&ready, 1, 100)
+            for (ticket, lookup) in context.process() {
+                if let question = waiting.removeValue(forKey: ticket) { answers[question.index] = lookup }
+            }
+            let now = NIODeadline.now()
+            for (ticket, question) in waiting where question.until <= now {
+                context.cancel(ticket)
+                waiting[ticket] = nil
+            }
+        }
+        return answers
+    }
+
+    static func fault(_ subject: Subject, _ pointer: Lookup, _ forward: Lookup) -> String? {
+        [reverseFault(subject, pointer), forwardFault(subject, forward)].compactMap(\.self).joined(separator: "; ")
+            .nilIfEmpty
+    }
+
+    private static func reverseFault(_ subject: Subject, _ lookup: Lookup) -> String? {
+        switch lookup {
+        case .records(let records, _, _):
+            let names = records.compactMap { if case .pointer(let name) = $0 { name } else { nil } }
+            if names.contains(subject.name.lowercased()) { return nil }
+            return "its PTR is \(names.prefix(3).joined(separator: ", ")), not \(subject.name)"
+        case .noData, .noName: return "it has no PTR"
+        case .failed(let why): return "its PTR cannot be asked for (\(why))"
+        }
+    }
+
+    private static func forwardFault(_ subject: Subject, _ lookup: Lookup) -> String? {
+        switch lookup {
+        case .records(let records, _, _):
+            let addresses = records.compactMap { if case .address(let address) = $0 { address } else { nil } }
+            if addresses.contains(subject.address) { return nil }
+            return "\(subject.name) leads to \(addresses.prefix(3).map(\.description).joined(separator: ", "))"
+        case .noData, .noName: return "\(subject.name) has no address"
+        case .failed(let why): return "\(subject.name) cannot be asked for (\(why))"
+        }
+    }
+
+    /// RFC 1035 section 3.5, and RFC 3596 section 2.5 for IPv6.
+    static func reverseName(of address: IPAddress) -> String {
+        if let v4 = address.v4 {
+            return "\(v4 & 255).\(v4 >> 8 & 255).\(v4 >> 16 & 255).\(v4 >> 24).in-addr.arpa"
+        }
+        let digits = [address.low, address.high].flatMap { word in
+            (0..<16).map { String(word >> UInt64(4 * $0) & 15, radix: 16) }
+        }
+        return digits.joined(separator: ".") + ".ip6.arpa"
+    }
+}
+
+extension String {
+    fileprivate var nilIfEmpty: String? { isEmpty ? nil : self }
+}

@@ -1,0 +1,64 @@
+package import Mail
+
+/// What operators said while the relay ran, on top of what its files say: which sources rest, and which receivers get
+/// nothing. The planner takes it as a whole; what is over counts no more.
+package struct Steering: Sendable, Hashable {
+    /// By the source's address, so that a reload which renames a source changes nothing.
+    package var holds: [IPAddress: Hold] = [:]
+    /// By a name of the receiver: that of its rule, of one of its hosts, or a recipient domain.
+    package var suspensions: [String: Order] = [:]
+
+    package init() {}
+
+    /// Who wants it, why, and for how long.
+    package struct Order: Sendable, Hashable {
+        package var by: String
+        package var reason: String
+        package var since: Timestamp
+        /// nil: until it is taken back.
+        package var until: Timestamp?
+
+        package init(by: String, reason: String, since: Timestamp, until: Timestamp? = nil) {
+            self.by = by
+            self.reason = reason
+            self.since = since
+            self.until = until
+        }
+
+        package func isOver(at now: Timestamp) -> Bool { (until ?? .distantFuture) <= now }
+    }
+
+    /// A source that nothing new is begun from.
+    package struct Hold: Sendable, Hashable {
+        package enum Kind: String, Sendable, Hashable, CaseIterable {
+            /// What is open or being opened carries the message it has or was opened for.
+            case draining
+            /// A message on the wire ends; nothing else begins.
+            case disabled
+        }
+
+        package var kind: Kind
+        package var order: Order
+
+        package init(kind: Kind, order: Order) {
+            self.kind = kind
+            self.order = order
+        }
+    }
+
+    package var isEmpty: Bool { holds.isEmpty && suspensions.isEmpty }
+
+    /// When the first of it is over by itself; nil when none ever is.
+    package var nextEnd: Timestamp? {
+        let ends = holds.values.lazy.compactMap(\.order.until).min()
+        return [ends, suspensions.values.lazy.compactMap(\.until).min()].compactMap(\.self).min()
+    }
+
+    /// Without what is over.
+    package func inForce(at now: Timestamp) -> Steering {
+        var left = self
+        left.holds = holds.filter { !$0.value.order.isOver(at: now) }
+        left.suspensions = suspensions.filter { !$0.value.isOver(at: now) }
+        return left
+    }
+}

@@ -1,0 +1,98 @@
+package import DNS
+package import Mail
+
+/// How a message would go at this moment.
+package struct RouteExplanation: Sendable {
+    package var route: String
+    /// It has a route of its own, being from <>.
+    package var isNullSender: Bool
+    package var steps: [Step]
+    /// The step that is used first; the others before it have no source that may be used.
+    package var first: Int
+    /// Messages that a session of its pool carries at most.
+    package var messagesPerSession: Int
+    package var site: SiteState
+    package var port: Int
+    package var tls: TLSNeed
+    /// Every source of the pool of that step.
+    package var sources: [SourceVerdict]
+
+    package struct Step: Sendable, Hashable {
+        package var pool: String
+        package var budget: Int
+    }
+
+    package struct SourceVerdict: Sendable {
+        package var source: Source
+        /// nil: it may be drawn.
+        package var obstacle: Obstacle?
+    }
+
+    package enum Obstacle: Sendable, Hashable {
+        case held(Steering.Hold)
+        case unbound(Unbound)
+        /// The receiver refused it.
+        case cooling(Cause, until: Timestamp)
+        /// No host has an address of its family.
+        case family
+    }
+}
+
+/// Why a domain's hosts are not known.
+package struct UnknownHosts: Error, Sendable, Hashable {
+    /// No retry will help: its mail fails.
+    package var isFinal: Bool
+    package var why: String
+}
+
+extension Planner {
+    /// The fixed way that the map has for a domain.
+    package func lookup(of domain: String) -> HostQuery {
+        guard let fixed = table.sites[domain] else { return .mail(domain: domain) }
+        return .host(fixed.host, domain: domain)
+    }
+
+    /// - Parameter found: the hosts that take the domain's mail, as the resolver has them.
+    package mutating func explain(
+        nullSender: Bool, domain: String, _ found: HostSet, at now: Timestamp
+    ) -> RouteExplanation {
+        self.now = now
+        let route = nullSender ? table.nullRoute ?? "default" : "default"
+        let steps = table.steps(of: route)
+        let first = table.usable(route, from: 0)
+        let pool = table.pool(of: route, step: 0)
+        let site = place(of: domain, found)
+        var state = state(of: site, hosts: false)
+        state.hosts = hosts(of: found.hosts, at: site)
+        if let block = block(of: domain) { state.block = SiteState.Block(block) }
+        let families = Set(
+            found.hosts.flatMap(\.addresses).filter { !site.forbidden.contains($0) }.map(\.isIPv4))
+        return RouteExplanation(
+            route: route, isNullSender: nullSender && table.nullRoute != nil,
+            steps: steps.map { RouteExplanation.Step(pool: $0.pool, budget: $0.budget) }, first: first,
+            messagesPerSession: min(
+                pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max),
+            site: state, port: site.key.port, tls: site.key.tls,
+            sources: (pool?.all ?? []).map { number in
+                RouteExplanation.SourceVerdict(
+                    source: table.sources[number], obstacle: obstacle(number, at: site, families))
+            })
+    }
+
+    private func obstacle(_ number: Int, at site: Site, _ families: Set<Bool>) -> RouteExplanation.Obstacle? {
+        if let hold = held[number] { return .held(hold) }
+        if let unbound = unbound[number], unbound.until > now { return .unbound(unbound) }
+        if !families.contains(table.sources[number].address.isIPv4) { return .family }
+        if let rest = site.cooling[number], rest.until > now { return .cooling(rest.cause, until: rest.until) }
+        return nil
+    }
+
+    /// The site that the domain's mail would wait at; one that is not known yet is made up and not kept.
+    private func place(of domain: String, _ found: HostSet) -> Site {
+        let (key, rule) = key(of: domain, found)
+        if let site = sites[key] { return site }
+        let site = Site(key: key, hosts: found.hosts, allowance: rule.map { allowances[$0.name] ?? Allowance($0) })
+        if let (name, order) = suspension(of: site) { site.blocked = order.block(of: name) }
+        return site
+    }
+}

@@ -1,0 +1,120 @@
+import Delivery
+import Mail
+
+/// What is asked of the ``ExplainDesk``.
+struct ExplainRequest: Codable, Sendable, Hashable {
+    /// Empty for <>.
+    var sender: String
+    var recipient: String
+    var customer: String?
+    /// Name each source, not only the first of a kind.
+    var all: Bool?
+}
+
+/// How a message would go at this moment, as it goes over the control socket.
+struct ExplainReport: Codable, Sendable, Hashable {
+    /// Sources that stand in the way of themselves for the same reason.
+    struct Group: Codable, Sendable, Hashable {
+        var why: String
+        var count: Int
+        /// The first of them, or all.
+        var sources: [String]
+    }
+
+    var sender: String
+    var recipient: String
+    var domain: String
+    var customer: String?
+    /// Why no host is known; the rest is missing then.
+    var unknown: String?
+    /// No retry will help: it fails.
+    var fails: Bool?
+    var route: String?
+    var routeWhy: String?
+    /// `pool main/4`
+    var steps: [String]?
+    /// From 1.
+    var step: Int?
+    var pool: String?
+    var messagesPerSession: Int?
+    var site: SiteReport?
+    var port: Int?
+    var tls: String?
+    var free: Group?
+    var others: [Group]?
+
+    /// Safe to show.
+    var lines: [String] {
+        var lines = ["mail      from <\(sender)> to <\(recipient)>" + (customer.map { ", customer \($0)" } ?? "")]
+        if let unknown {
+            lines.append("hosts     \(unknown)")
+            lines.append(
+                fails == true ? "so        it fails, and its sender is told" : "so        it waits and is tried again")
+            return lines.map { Visible.text($0) }
+        }
+        lines.append("route     \(route ?? "?"), \(routeWhy ?? "?")")
+        for (index, text) in (steps ?? []).enumerated() {
+            lines.append("step \(index + 1)    \(text)" + (index + 1 == step ? ", where it begins" : ""))
+        }
+        lines += site?.lines.filter { !$0.hasPrefix("waiting") } ?? []
+        lines.append(
+            "session   to port \(port ?? 0), TLS \(tls ?? "?"), at most \(messagesPerSession ?? 0) messages in each")
+        if let free { lines.append("sources   \(free.count) of pool \(pool ?? "?") may be drawn: \(free.named)") }
+        for group in others ?? [] { lines.append("          \(group.count) not, \(group.why): \(group.named)") }
+        return lines.map { Visible.text($0) }
+    }
+}
+
+extension ExplainReport.Group {
+    fileprivate var named: String {
+        sources.isEmpty
+            ? "none"
+            : sources.joined(separator: " ") + (count > sources.count ? " and \(count - sources.count) more" : "")
+    }
+}
+
+extension ExplainReport {
+    /// Sources of a group that are named where not all are asked for.
+    static let named = 5
+
+    mutating func tell(_ found: RouteExplanation, all: Bool) {
+        route = found.route
+        routeWhy = found.isNullSender ? "which mail from <> takes" : "which all mail takes that has none of its own"
+        steps = found.steps.map { "pool \($0.pool)/\($0.budget)" }
+        step = found.first + 1
+        pool = found.first < found.steps.count ? found.steps[found.first].pool : nil
+        messagesPerSession = found.messagesPerSession
+        site = SiteReport(found.site, hosts: true)
+        port = found.port
+        tls = found.tls.rawValue
+        let limit = all ? Int.max : Self.named
+        var groups: [String: Group] = [:]
+        var order: [String] = []
+        for verdict in found.sources {
+            let why = verdict.obstacle?.said ?? ""
+            if groups[why] == nil {
+                groups[why] = Group(why: why, count: 0, sources: [])
+                order.append(why)
+            }
+            groups[why]?.count += 1
+            if (groups[why]?.sources.count ?? 0) < limit {
+                groups[why]?.sources.append("\(verdict.source.name)(\(verdict.source.address))")
+            }
+        }
+        free = groups[""] ?? Group(why: "", count: 0, sources: [])
+        others = order.filter { !$0.isEmpty }.compactMap { groups[$0] }
+    }
+}
+
+extension RouteExplanation.Obstacle {
+    fileprivate var said: String {
+        switch self {
+        case .held(let hold):
+            "\(hold.kind.rawValue) by \(hold.order.by), \(hold.order.reason)"
+                + (hold.order.until.map { ", until \(UTCTime.text($0))" } ?? "")
+        case .unbound(let unbound): "cannot be used here, \(unbound.why)"
+        case .cooling(let cause, _): "refused by this receiver, cause \(cause.rawValue)"
+        case .family: "of a family that this receiver has no address of"
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import Delivery
+import Intake
+import Logging
+import Mail
+import NIOCore
+import Queue
+import Storage
+import Synchronization
+
+/// What the relay goes by at this moment.
+final class RunningSettings: Sendable {
+    private let loaded: Mutex<LoadedConfiguration>
+
+    init(_ loaded: LoadedConfiguration) {
+        self.loaded = Mutex(loaded)
+    }
+
+    var current: LoadedConfiguration { loaded.withLock { $0 } }
+
+    fileprivate func replace(_ new: LoadedConfiguration) { loaded.withLock { $0 = new } }
+}
+
+/// Reads all files again, and has every part go on with what they say; where something is wrong nothing changes.
+final class Reloader: Sendable {
+    typealias Load = @Sendable () throws(BadConfiguration) -> LoadedConfiguration
+
+    /// What goes on with other settings.
+    struct Parts: Sendable {
+        let engine: DeliveryEngine
+        let intake: IntakeServer
+        let queue: MailQueue
+        let contents: ContentFolder
+        let ids: MessageID.Generator
+        let group: any EventLoopGroup
+    }
+
+    enum Outcome: Sendable {
+        /// Nothing has changed.
+        case refused([Problem])
+        /// - Parameter atRestart: keys whose values changed and take effect at the next start.
+        case done(LoadedConfiguration, atRestart: [String])
+    }
+
+    let settings: RunningSettings
+    /// What listeners, store and the like were started with.
+    private let started: NodeConfiguration
+    private let load: Load
+    private let parts: Parts
+    private let logger: Logger
+    /// One reload at a time.
+    private let turn = Mutex(())
+
+    init(_ loaded: LoadedConfiguration, _ load: @escaping Load, _ parts: Parts, logger: Logger) {
+        settings = RunningSettings(loaded)
+        started = loaded.node
+        self.load = load
+        self.parts = parts
+        self.logger = logger
+    }
+
+    /// Blocks.
+    ///
+    /// - Parameter by: who asked, for the log.
+    func reload(by: String) -> Outcome {
+        turn.withLock { _ in
+            ServiceManager.tell(.reloading)
+            defer { ServiceManager.tell(.ready) }
+            let outcome = read()
+            tell(outcome, by)
+            return outcome
+        }
+    }
+
+    private func read() -> Outcome {
+        let new: LoadedConfiguration
+        do throws(BadConfiguration) {
+            new = try load()
+        } catch {
+            return .refused(error.problems)
+        }
+        do {
+            // All that may fail comes first.
+            var node = new.node
+            node.intake.listeners = started.intake.listeners
+            let opener = try Relay.opener(node, parts.contents, parts.group)
+            try parts.intake.replace(new.node.intake)
+            parts.engine.replace(
+                PlannerReplacement(configuration: new.planner, map: new.ipmap.map, rules: new.rules), opener: opener)
+            if let notices = new.noticeSettings(parts.ids, parts.group.next()) { parts.queue.replaceNotices(notices) }
+        } catch {
+            return .refused([Problem(file: new.node.file, path: "", message: "\(error)")])
+        }
+        settings.replace(new)
+        return .done(new, atRestart: started.keysAtRestart(new.node))
+    }
+
+    private func tell(_ outcome: Outcome, _ by: String) {
+        switch outcome {
+        case .refused(let problems):
+            for problem in problems {
+                logger.error(
+                    "not reloaded, everything stays as it was", metadata: ["problem": "\(problem)", "by": "\(by)"])
+            }
+        case .done(let loaded, let atRestart):
+            for warning in loaded.ipmap.warnings { logger.warning("\(warning)") }
+            logger.notice(
+                "reloaded",
+                metadata: [
+                    "by": "\(by)", "sources": "\(loaded.ipmap.sources.count)",
+                    "customers": "\(loaded.node.intake.customers.count)",
+                    "at_restart": "\(atRestart.isEmpty ? "nothing" : atRestart.joined(separator: " "))",
+                ])
+        }
+    }
+}
+
+extension NodeConfiguration {
+    /// Keys that only a start reads and that are different in `other`.
+    func keysAtRestart(_ other: NodeConfiguration) -> [String] {
+        let changed = [
+            ("listeners", intake.listeners != other.intake.listeners), ("spool", spool != other.spool),
+            ("control", control != other.control), ("user", user != other.user), ("dns", resolver != other.resolver),
+            ("history", history != other.history), ("metrics", metrics != other.metrics), ("log", log != other.log),
+            ("limits.minimum_disk_free", minimumDiskFree != other.minimumDiskFree),
+        ]
+        return changed.filter(\.1).map(\.0)
+    }
+}
