@@ -9,9 +9,13 @@ struct QueueSelectionOptions: ParsableArguments {
     @Option(help: "Only for this recipient.") var recipient: String?
     @Option(help: "Only of this customer.") var customer: String?
     @Option(help: "Only what was last tried from this source, or from one of this pool.") var source: String?
-    @Option(help: "Only what was accepted at least so long ago: 30m, 2h, 3d.", transform: QueueSelectionOptions.span)
+    @Option(
+        help: ArgumentHelp("Only what was accepted at least so long ago: 30m, 2h, 3d.", valueName: "age"),
+        transform: QueueSelectionOptions.span)
     var olderThan: Int64?
-    @Option(help: "Only what was accepted less than so long ago.", transform: QueueSelectionOptions.span)
+    @Option(
+        help: ArgumentHelp("Only what was accepted less than so long ago.", valueName: "age"),
+        transform: QueueSelectionOptions.span)
     var newerThan: Int64?
     @Option(help: "Only in this state: waiting, due, in-flight or held.") var state: String?
     @Option(help: "Only with this text in the last reply.") var reply: String?

@@ -21,6 +21,9 @@ class Steered:
         self.world = World(folder)
         self.world.fill(count, domains, live, prefix="a", customer="acme")
         self.world.fill(count, domains, refused, prefix="b", customer="other")
+        # What a busy machine keeps from being delivered at first is not to wait for minutes.
+        self.world.figaro.settings["delivery"]["schedule"] = ["2s"]
+        self.world.figaro.write_configuration()
         self.world.start()
         self.figaro = self.world.figaro
 
@@ -59,11 +62,12 @@ class Steered:
 
 def steer(steered, say=lambda text: None):
     """Holds, releases and deletes by filter while letters are sent; checks each count, and returns the figures."""
-    count, figures = steered.count, {}
+    count, figures, begun = steered.count, {}, [("start", time.time())]
 
     def take(name, report, wanted=count):
         assert report["messages"] == report["recipients"] == wanted, report
         figures[name] = report["seconds"]
+        begun.append((f"after {name}", time.time()))
         say(f"{name:18} {wanted:9} messages {report['seconds']:7.2f} s")
         return report
 
@@ -81,12 +85,20 @@ def steer(steered, say=lambda text: None):
     take("delete", steered.order("delete", "--customer", "other", "--reply", said, "--reason", "bench"))
     start = time.monotonic()
     first = steered.world.sink.delivered()
+    release = time.time()
     take("release", steered.order("release", "--state", "held", "--reason", "bench"))
     accepted, delivered = probes.finish(60)
     figures["calm p99"], figures["calm delivered p99"] = calm
-    figures["accepted p99"], figures["delivered p99"] = percentile(accepted, 99), percentile(delivered, 99)
-    figures["accepted most"] = max(accepted)
-    say(f"letters: accepted within {1000 * figures['accepted p99']:.0f} ms (p99; {1000 * max(accepted):.0f} at most; "
+    # From the release on the relay delivers what was released as fast as it can, which is another load.
+    waits = {each: probes.answered[each] - at for each, at in probes.planned.items()}
+    quiet = [wait for each, wait in waits.items() if probes.planned[each] < release]
+    figures["accepted p99"], figures["delivered p99"] = percentile(quiet, 99), percentile(delivered, 99)
+    figures["accepted most"], figures["accepted most, released"] = max(quiet), max(accepted)
+    for number, (name, since) in enumerate(begun):
+        end = begun[number + 1][1] if number + 1 < len(begun) else float("inf")
+        found = [wait for each, wait in waits.items() if since <= probes.planned[each] < end]
+        say(f"  {name:18} {len(found):5} letters, {1000 * max(found, default=0):7.0f} ms at most")
+    say(f"letters: accepted within {1000 * figures['accepted p99']:.0f} ms (p99; {1000 * max(quiet):.0f} at most; "
         f"{1000 * calm[0]:.0f} before), delivered within {1000 * figures['delivered p99']:.0f} ms (p99)")
     wait_until(lambda: steered.world.sink.delivered() - first >= count, 60 + count / 200, "what was released arrives")
     figures["delivered a second"] = count / (time.monotonic() - start)
