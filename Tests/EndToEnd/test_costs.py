@@ -14,7 +14,7 @@ from servers.figaro import Figaro
 from servers.sink import Sink
 
 warm_up = 400
-limits = {"allocations": 72, "statements": 4.4, "syncs": 1.1, "file_bytes": 18_700}
+limits = {"allocations": 80, "statements": 5.7, "syncs": 1.1, "file_bytes": 18_700}
 
 
 def source(port, count, sessions, *options):
@@ -55,9 +55,9 @@ def check(counts, count, **limits):
 def test_one_message_after_the_other(folder, started):
     """One session, so that each message is a commit of its own: the dearest case, and the one that repeats best.
 
-    Measured: 65 allocations; 4.0 statements (BEGIN, INSERT, DELETE of the one before, COMMIT; the history's are shared
-    by hundreds); 1.00 fsyncs; 17,000 octets to files for 4,096 (three pages of 4 KiB in the log, one in the database,
-    trace and log).
+    Measured: 65 to 74 allocations; 4.0 statements (BEGIN, INSERT, DELETE of the one before, COMMIT), 5.0 when the
+    history is written within the run; 1.00 fsyncs; 17,000 octets to files for 4,096 (three pages of 4 KiB in the log,
+    one in the database, trace and log).
     """
     rig = Rig(folder, started)
     count = 3000
