@@ -158,5 +158,5 @@ def test_a_certificate_that_somebody_renewed_is_shown_after_sighup(relay, folder
     good = body(chain)
     chain.write_text("not a certificate\n")
     figaro.process.signal(signal.SIGHUP)
-    wait_until(lambda: "certificates not read again" in figaro.process.tail(10), 20, "the log says so")
+    wait_until(lambda: "not reloaded" in figaro.process.tail(10), 20, "the log says so")
     assert shown() == good
