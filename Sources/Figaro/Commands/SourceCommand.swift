@@ -88,6 +88,21 @@ struct SourceCommand: ParsableCommand {
         }
     }
 
+    /// What taking sources out of use needs, in either way.
+    struct HoldOptions: ParsableArguments {
+        @OptionGroup var relay: RelayOption
+        @OptionGroup var order: OrderOptions
+        @Argument(help: "Addresses, networks, sources, ranges or pools.") var names: [String]
+        @Flag(help: "Also where a pool is left with less than its minimum_active.") var force = false
+        @Flag(help: "Print one JSON object.") var json = false
+
+        func run(_ verb: SourceRequest.Verb) throws {
+            let request = SourceRequest(
+                verb: verb, names: names, reason: order.why.reason, span: order.milliseconds, force: force)
+            try relay.order(.source(request), json: json)
+        }
+    }
+
     /// `figaro ip drain`
     struct Drain: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -103,17 +118,8 @@ struct SourceCommand: ParsableCommand {
                 Exit codes: 0 done, 1 refused or no relay answers, 64 wrong usage, 78 the configuration is wrong.
                 """)
 
-        @OptionGroup var relay: RelayOption
-        @OptionGroup var order: OrderOptions
-        @Argument(help: "Addresses, networks, sources, ranges or pools.") var names: [String]
-        @Flag(help: "Also where a pool is left with less than its minimum_active.") var force = false
-        @Flag(help: "Print one JSON object.") var json = false
-
-        func run() throws {
-            let request = SourceRequest(
-                verb: .drain, names: names, reason: order.why.reason, span: order.milliseconds, force: force)
-            try relay.order(.source(request), json: json)
-        }
+        @OptionGroup var options: HoldOptions
+        func run() throws { try options.run(.drain) }
     }
 
     /// `figaro ip disable`
@@ -128,17 +134,8 @@ struct SourceCommand: ParsableCommand {
                 Exit codes: 0 done, 1 refused or no relay answers, 64 wrong usage, 78 the configuration is wrong.
                 """)
 
-        @OptionGroup var relay: RelayOption
-        @OptionGroup var order: OrderOptions
-        @Argument(help: "Addresses, networks, sources, ranges or pools.") var names: [String]
-        @Flag(help: "Also where a pool is left with less than its minimum_active.") var force = false
-        @Flag(help: "Print one JSON object.") var json = false
-
-        func run() throws {
-            let request = SourceRequest(
-                verb: .disable, names: names, reason: order.why.reason, span: order.milliseconds, force: force)
-            try relay.order(.source(request), json: json)
-        }
+        @OptionGroup var options: HoldOptions
+        func run() throws { try options.run(.disable) }
     }
 
     /// `figaro ip enable`
