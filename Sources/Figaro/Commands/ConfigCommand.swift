@@ -87,7 +87,8 @@ extension LoadedConfiguration {
             ("sources", "\(ipmap.sources.count), that may send \(ipmap.sources.count { $0.state.maySend })"),
             ("pools", Self.shortened(pools)),
             ("route", steps.joined(separator: ", then ")),
-            ("sites", Self.shortened(ipmap.map.sites.keys.sorted())),
+            ("fixed ways", Self.shortened(ipmap.map.sites.keys.sorted())),
+            ("limits of", Self.shortened(ipmap.map.rules.map(\.name))),
             ("replies", node.replies ?? "the built-in rules"),
             (
                 "notices",
