@@ -81,7 +81,7 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
     // MARK: Steering
 
     /// Takes the operators' orders as they are now, in place of all before.
-    package func steer(_ orders: Steering) {
+    package func steer(_ orders: StandingOrders) {
         perform { planner, now in planner.steer(orders, at: now) }
     }
 

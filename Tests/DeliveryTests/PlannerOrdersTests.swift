@@ -5,9 +5,6 @@ import Testing
 
 @testable import Delivery
 
-/// The queue has one of its own.
-private typealias Steering = Delivery.Steering
-
 /// What operators say while the relay runs: sources taken out of use, receivers kept from mail.
 @Suite("Operators' orders")
 struct PlannerOrdersTests {
@@ -15,31 +12,31 @@ struct PlannerOrdersTests {
 
     init() throws { rules = try ReplyRules([]) }
 
-    private func order(_ scene: Scene, _ reason: String, until: Timestamp? = nil) -> Steering.Order {
-        Steering.Order(by: "root (uid 0)", reason: reason, since: scene.now, until: until)
+    private func order(_ scene: Scene, _ reason: String, until: Timestamp? = nil) -> StandingOrders.Order {
+        StandingOrders.Order(by: "root (uid 0)", reason: reason, since: scene.now, until: until)
     }
 
     private func hold(
-        _ scene: inout Scene, _ numbers: [Int], _ kind: Steering.Hold.Kind = .draining, until: Timestamp? = nil
+        _ scene: inout Scene, _ numbers: [Int], _ kind: StandingOrders.Hold.Kind = .draining, until: Timestamp? = nil
     ) {
-        var steering = scene.planner.steering
+        var orders = scene.planner.orders
         for number in numbers {
             let address = IPAddress(v4: 0x7F4D_0000 + UInt32(number))
-            steering.holds[address] = Steering.Hold(kind: kind, order: order(scene, "ticket 1", until: until))
+            orders.holds[address] = StandingOrders.Hold(kind: kind, order: order(scene, "ticket 1", until: until))
         }
-        scene.planner.steer(steering, at: scene.now)
+        scene.planner.steer(orders, at: scene.now)
         scene.collect()
     }
 
     private func enable(_ scene: inout Scene) {
-        scene.planner.steer(Steering(), at: scene.now)
+        scene.planner.steer(StandingOrders(), at: scene.now)
         scene.collect()
     }
 
     private func suspend(_ scene: inout Scene, _ name: String, until: Timestamp? = nil) {
-        var steering = scene.planner.steering
-        steering.suspensions[name] = order(scene, "they asked", until: until)
-        scene.planner.steer(steering, at: scene.now)
+        var orders = scene.planner.orders
+        orders.suspensions[name] = order(scene, "they asked", until: until)
+        scene.planner.steer(orders, at: scene.now)
         scene.collect()
     }
 
@@ -67,7 +64,7 @@ struct PlannerOrdersTests {
         scene.resolve()
         serveAll()
         #expect(used == ["lab-1", "lab-2", "lab-3", "lab-4"])
-        #expect(scene.planner.held.isEmpty && scene.planner.steering.isEmpty)
+        #expect(scene.planner.held.isEmpty && scene.planner.orders.isEmpty)
     }
 
     @Test func `a drained source finishes its message, and its idle sessions close`() throws {
@@ -92,7 +89,7 @@ struct PlannerOrdersTests {
     @Test func `a session being opened carries its message where the source is drained, and none where disabled`()
         throws
     {
-        for kind in Steering.Hold.Kind.allCases {
+        for kind in StandingOrders.Hold.Kind.allCases {
             var scene = Scene(sources: 1, rules: rules)
             for _ in 0..<3 { scene.arrive(scene.work(["a@x.example"])) }
             scene.resolve()

@@ -16,11 +16,11 @@ struct SteeringTests {
 
     init() throws { folder = try TemporaryFolder() }
 
-    private func order(_ reason: String, for span: Timestamp.Span? = nil) -> Steering.Order {
-        Steering.Order(by: "root (uid 0)", reason: reason, since: time.now(), until: span.map { time.now() + $0 })
+    private func order(_ reason: String, for span: Timestamp.Span? = nil) -> StandingOrders.Order {
+        StandingOrders.Order(by: "root (uid 0)", reason: reason, since: time.now(), until: span.map { time.now() + $0 })
     }
 
-    private func book(_ apply: @escaping @Sendable (Steering) -> Void = { _ in }) throws -> SteeringBook {
+    private func book(_ apply: @escaping @Sendable (StandingOrders) -> Void = { _ in }) throws -> SteeringBook {
         try SteeringBook(file: SteeringFile(spool: folder.path), time: time, logger: logger, apply: apply)
     }
 
@@ -41,11 +41,11 @@ struct SteeringTests {
         let all = try #require(AddressRun("10.0.0.0-10.0.255.255"))
         try first.change { orders, _ in
             for address in all {
-                orders.holds[address] = Steering.Hold(kind: .draining, order: order("router \"x\"\nline"))
+                orders.holds[address] = StandingOrders.Hold(kind: .draining, order: order("router \"x\"\nline"))
             }
             orders.suspensions["google"] = order("asked", for: .hours(1))
         }
-        let seen = Mutex(Steering())
+        let seen = Mutex(StandingOrders())
         let second = try book { orders in seen.withLock { $0 = orders } }
         #expect(second.current == first.current && second.current.holds.count == 65_536)
         #expect(seen.withLock { $0 } == first.current)
@@ -92,8 +92,8 @@ struct SteeringTests {
 
     @Test func `an order needs a reason and a sane span`() throws {
         let now = time.now()
-        func asked(_ reason: String?, _ span: Int64?) -> Result<Steering.Order, RefusedOrder> {
-            Steering.Order.asked(reason, span: span, by: "me", at: now)
+        func asked(_ reason: String?, _ span: Int64?) -> Result<StandingOrders.Order, RefusedOrder> {
+            StandingOrders.Order.asked(reason, span: span, by: "me", at: now)
         }
         #expect(try asked(" two\n lines ", 2_000).get().reason == "two lines")
         #expect(try asked("x", 2_000).get().until == now + .seconds(2))

@@ -29,7 +29,7 @@ package struct RouteExplanation: Sendable {
     }
 
     package enum Obstacle: Sendable, Hashable {
-        case held(Steering.Hold)
+        case held(StandingOrders.Hold)
         case unbound(Unbound)
         /// The receiver refused it.
         case cooling(Cause, until: Timestamp)

@@ -15,7 +15,7 @@ package struct DeliveryFigures: Sendable, Hashable {
     package var sources = 0
     package var unboundSources = 0
     /// Sources that operators took out of use.
-    package var heldSources: [Steering.Hold.Kind: Int] = [:]
+    package var heldSources: [StandingOrders.Hold.Kind: Int] = [:]
     /// Receivers that operators keep from mail, by the names that they said.
     package var suspensions = 0
     /// Paths (source and site) that rest after a refusal of the source, by its cause.
@@ -30,7 +30,7 @@ extension Planner {
         figures.sources = table.count
         figures.unboundSources = unbound.count { $0.value.until > now && held[$0.key] == nil }
         for hold in held.values { figures.heldSources[hold.kind, default: 0] += 1 }
-        figures.suspensions = steering.suspensions.count
+        figures.suspensions = orders.suspensions.count
         for site in sites.values {
             figures.opening += site.opening
             figures.idle += site.idle.count

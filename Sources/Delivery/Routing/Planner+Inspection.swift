@@ -5,7 +5,7 @@ package import Mail
 package struct KnownSource: Sendable {
     package var source: Source
     package var tally: SourceTally
-    package var hold: Steering.Hold?
+    package var hold: StandingOrders.Hold?
     package var unbound: Unbound?
     /// Receivers that it rests for, by the cause of their refusal.
     package var cooling: [Cause: Int]

@@ -13,13 +13,13 @@ extension Planner {
     private static let keptBackLimit = 50_000
 
     /// Takes the operators' orders as they are now, in place of all before.
-    package mutating func steer(_ orders: Steering, at now: Timestamp) {
+    package mutating func steer(_ given: StandingOrders, at now: Timestamp) {
         self.now = now
-        let old = steering
-        steering = orders.inForce(at: now)
-        steeringEnds = steering.nextEnd
-        if old.holds != steering.holds { hold() }
-        if old.suspensions != steering.suspensions { suspend() }
+        let old = orders
+        orders = given.inForce(at: now)
+        ordersEnd = orders.nextEnd
+        if old.holds != orders.holds { hold() }
+        if old.suspensions != orders.suspensions { suspend() }
     }
 
     // MARK: Sources
@@ -27,9 +27,9 @@ extension Planner {
     /// Applies the orders about sources to the table and to sessions.
     mutating func hold() {
         let before = held
-        var held: [Int: Steering.Hold] = [:]
-        if !steering.holds.isEmpty {
-            for number in table.current { held[number] = steering.holds[table.sources[number].address] }
+        var held: [Int: StandingOrders.Hold] = [:]
+        if !orders.holds.isEmpty {
+            for number in table.current { held[number] = orders.holds[table.sources[number].address] }
         }
         self.held = held
         table.restrict { held[$0] == nil }
@@ -71,7 +71,7 @@ extension Planner {
         return Site.Block(until: until, why: why, kind: .sources, isOperators: true)
     }
 
-    private var offEnds: Timestamp { min(steeringEnds ?? .distantFuture, nextLook) }
+    private var offEnds: Timestamp { min(ordersEnd ?? .distantFuture, nextLook) }
 
     /// Back to the store until then, without a round of its own: nothing was tried.
     mutating func setAside(_ parcel: Parcel, at site: Site, until: Timestamp, why: String) {
@@ -95,14 +95,14 @@ extension Planner {
     // MARK: Sites
 
     /// The order about a receiver, under whichever of its names, and that name.
-    func suspension(of site: Site) -> (name: String, order: Steering.Order)? {
-        guard !steering.suspensions.isEmpty else { return nil }
+    func suspension(of site: Site) -> (name: String, order: StandingOrders.Order)? {
+        guard !orders.suspensions.isEmpty else { return nil }
         let names = [site.allowance?.rule.name, site.key.domain].compactMap(\.self) + site.hosts.map(\.name)
-        return names.lazy.compactMap { name in steering.suspensions[name].map { (name, $0) } }.first
+        return names.lazy.compactMap { name in orders.suspensions[name].map { (name, $0) } }.first
     }
 
     func isSuspended(_ domain: String) -> Bool {
-        !steering.suspensions.isEmpty && steering.suspensions[domain] != nil
+        !orders.suspensions.isEmpty && orders.suspensions[domain] != nil
     }
 
     /// Marks the site as the orders say.
@@ -125,7 +125,7 @@ extension Planner {
             }
             clear(site, until: block.until)
         }
-        for (domain, order) in steering.suspensions { withdraw(domain, order.block(of: domain)) }
+        for (domain, order) in orders.suspensions { withdraw(domain, order.block(of: domain)) }
         for session in sessions.values
         where session.site.blocked?.kind != .suspended && held[session.source] == nil
             && table.isCurrent(session.source)
@@ -156,7 +156,7 @@ extension Planner {
 
     /// What would go on at once goes back to the store where an operator wants nothing sent.
     mutating func keepBack(_ pieces: [Parcel.Piece], at site: Site) -> [Parcel.Piece] {
-        guard !steering.suspensions.isEmpty else { return pieces }
+        guard !orders.suspensions.isEmpty else { return pieces }
         let isSiteSuspended = site.blocked?.kind == .suspended
         return pieces.filter { piece in
             guard isSiteSuspended || isSuspended(piece.work.domain) else { return true }
@@ -197,12 +197,12 @@ extension Planner {
     }
 }
 
-extension Steering.Hold {
+extension StandingOrders.Hold {
     /// In a trace: `draining, by uid 0: listed, ticket 4711`.
     var said: String { "\(kind.rawValue), by \(order.by): \(order.reason)" }
 }
 
-extension Steering.Order {
+extension StandingOrders.Order {
     func block(of name: String) -> Site.Block {
         Site.Block(
             until: until ?? .distantFuture, why: "\(name) is suspended by \(by): \(reason)", kind: .suspended,

@@ -19,7 +19,7 @@ extension Planner {
     }
 
     func block(of domain: String) -> Site.Block? {
-        if let order = steering.suspensions[domain] { return order.block(of: domain) }
+        if let order = orders.suspensions[domain] { return order.block(of: domain) }
         if isOff, let block = offBlock() { return block }
         guard let state = domains[domain] else { return nil }
         if let block = state.blocked, block.until > now { return block }

@@ -20,10 +20,10 @@ package struct Planner {
     var rules: ReplyRules
     var table: SourceTable
     /// What operators said, and the sources that they took out of use, by number.
-    var steering = Steering()
-    var held: [Int: Steering.Hold] = [:]
+    var orders = StandingOrders()
+    var held: [Int: StandingOrders.Hold] = [:]
     /// When the first of it is over.
-    var steeringEnds: Timestamp?
+    var ordersEnd: Timestamp?
     /// Domains that were postponed because of it, a bounded number: named again at once when it is taken back.
     var keptBack: Set<String> = []
     /// By number of the source.
@@ -184,7 +184,7 @@ package struct Planner {
             if let since = session.idleSince, since <= oldest { close(session) }
             refill(session.site)
         }
-        if let ends = steeringEnds, ends <= now { steer(steering.inForce(at: now), at: now) }
+        if let ends = ordersEnd, ends <= now { steer(orders.inForce(at: now), at: now) }
         goOnWithPaced()
         openTrials()
         forgetQuietPlaces()

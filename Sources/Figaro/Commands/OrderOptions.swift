@@ -20,7 +20,7 @@ struct OrderOptions: ParsableArguments {
 
     func validate() throws {
         guard let span else { return }
-        guard let parsed = Units.span(span), Steering.Order.spans.contains(parsed) else {
+        guard let parsed = Units.span(span), StandingOrders.Order.spans.contains(parsed) else {
             throw ValidationError("--for is a span from 1s to 365d, such as 30m, 2h or 5d (whole numbers, no space)")
         }
     }

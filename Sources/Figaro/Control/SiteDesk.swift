@@ -58,8 +58,8 @@ struct SiteDesk: Sendable {
             return ControlEnd(
                 error: "“\(name)” is neither a host, a recipient domain nor a name from `sites:`: \(fault)")
         }
-        let order: Steering.Order
-        switch Steering.Order.asked(request.reason, span: request.span, by: caller.name) {
+        let order: StandingOrders.Order
+        switch StandingOrders.Order.asked(request.reason, span: request.span, by: caller.name) {
         case .success(let made): order = made
         case .failure(let refusal): return ControlEnd(error: refusal.why)
         }
@@ -91,8 +91,8 @@ struct SiteDesk: Sendable {
 
     private func resume(_ request: SiteRequest, _ caller: ControlCaller) -> ControlEnd {
         let name = (request.name ?? "").lowercased()
-        let order: Steering.Order
-        switch Steering.Order.asked(request.reason, span: nil, by: caller.name) {
+        let order: StandingOrders.Order
+        switch StandingOrders.Order.asked(request.reason, span: nil, by: caller.name) {
         case .success(let made): order = made
         case .failure(let refusal): return ControlEnd(error: refusal.why)
         }
@@ -113,7 +113,7 @@ struct SiteDesk: Sendable {
         return ControlEnd()
     }
 
-    private func log(_ what: Logger.Message, _ name: String, _ order: Steering.Order) {
+    private func log(_ what: Logger.Message, _ name: String, _ order: StandingOrders.Order) {
         logger.notice(
             what,
             metadata: [
@@ -125,7 +125,7 @@ struct SiteDesk: Sendable {
 
 extension SiteReport {
     /// One that is suspended and not in memory.
-    init(suspended name: String, _ order: Steering.Order) {
+    init(suspended name: String, _ order: StandingOrders.Order) {
         self.init(
             name: name, busy: 0, idle: 0, opening: 0, limit: 0, waiting: 0, cooling: 0,
             blocked: "\(name) is suspended by \(order.by): \(order.reason)",

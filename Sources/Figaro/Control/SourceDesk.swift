@@ -72,15 +72,15 @@ struct SourceDesk: Sendable {
     // MARK: Changing
 
     private func change(_ request: SourceRequest, _ caller: ControlCaller) -> ControlEnd {
-        let order: Steering.Order
-        switch Steering.Order.asked(request.reason, span: request.span, by: caller.name) {
+        let order: StandingOrders.Order
+        switch StandingOrders.Order.asked(request.reason, span: request.span, by: caller.name) {
         case .success(let made): order = made
         case .failure(let refusal): return ControlEnd(error: refusal.why)
         }
         let map = settings.current.ipmap
         do {
             let addresses = try SourceNames(map, strays: Array(book.current.holds.keys)).addresses(request.names)
-            let kind: Steering.Hold.Kind? =
+            let kind: StandingOrders.Hold.Kind? =
                 switch request.verb {
                 case .drain: .draining
                 case .disable: .disabled
@@ -92,7 +92,7 @@ struct SourceDesk: Sendable {
             let changed = try book.change { orders, _ in
                 var changed = 0
                 for address in addresses {
-                    let hold = kind.map { Steering.Hold(kind: $0, order: order) }
+                    let hold = kind.map { StandingOrders.Hold(kind: $0, order: order) }
                     if orders.holds[address] != nil || hold != nil { changed += 1 }
                     orders.holds[address] = hold
                 }
@@ -116,7 +116,7 @@ struct SourceDesk: Sendable {
     }
 
     private func report(
-        _ verb: SourceRequest.Verb, _ addresses: [IPAddress], changed: Int, _ order: Steering.Order,
+        _ verb: SourceRequest.Verb, _ addresses: [IPAddress], changed: Int, _ order: StandingOrders.Order,
         _ map: ExpandedIPMap
     ) -> OrderReport {
         let what = addresses.count == 1 ? "1 source" : "\(addresses.count) sources"
@@ -163,7 +163,7 @@ struct SourceDesk: Sendable {
 
 extension SourceReport {
     init(
-        _ described: ExpandedIPMap.Described, pools: [String], hold: Steering.Hold?, known: KnownSource?
+        _ described: ExpandedIPMap.Described, pools: [String], hold: StandingOrders.Hold?, known: KnownSource?
     ) {
         let source = described.source
         self.init(

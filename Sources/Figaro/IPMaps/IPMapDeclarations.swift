@@ -61,7 +61,7 @@ enum SourceState: String, CaseIterable, Sendable {
     case new, warming, active, cooling, draining, disabled, unbound, listed
 
     /// The state that an operator gave it.
-    init(_ kind: Steering.Hold.Kind) {
+    init(_ kind: StandingOrders.Hold.Kind) {
         switch kind {
         case .draining: self = .draining
         case .disabled: self = .disabled

@@ -6,7 +6,7 @@ struct RefusedOrder: Error, Hashable {
     var why: String
 }
 
-extension Steering.Order {
+extension StandingOrders.Order {
     /// Characters of a reason.
     static let reasonLength = 500
     /// How long an order may last by itself.
@@ -15,7 +15,7 @@ extension Steering.Order {
     /// An order as it came over the control socket, checked.
     static func asked(
         _ reason: String?, span: Int64?, by: String, at now: Timestamp = SystemTime().now()
-    ) -> Result<Steering.Order, RefusedOrder> {
+    ) -> Result<StandingOrders.Order, RefusedOrder> {
         let reason = (reason ?? "").split(whereSeparator: \.isWhitespace).joined(separator: " ")
         guard !reason.isEmpty else { return .failure(RefusedOrder(why: "a reason is needed: --reason TEXT")) }
         guard reason.count <= reasonLength else {
@@ -28,6 +28,6 @@ extension Steering.Order {
             }
             until = now + Timestamp.Span(milliseconds: span)
         }
-        return .success(Steering.Order(by: by, reason: reason, since: now, until: until))
+        return .success(StandingOrders.Order(by: by, reason: reason, since: now, until: until))
     }
 }

@@ -7,10 +7,10 @@ import Synchronization
 /// Keeps what operators said: writes it down, has the planner heed it, and notices when it is over.
 final class SteeringBook: Sendable {
     private let file: SteeringFile
-    private let apply: @Sendable (Steering) -> Void
+    private let apply: @Sendable (StandingOrders) -> Void
     private let time: any TimeSource
     private let logger: Logger
-    private let orders: Mutex<Steering>
+    private let orders: Mutex<StandingOrders>
 
     /// Names that may be suspended at a time: people write these.
     static let suspensions = 10_000
@@ -19,7 +19,7 @@ final class SteeringBook: Sendable {
     /// - Throws: ``SteeringFile/Fault`` when the file is there and cannot be read.
     init(
         file: SteeringFile, time: any TimeSource = SystemTime(), logger: Logger,
-        apply: @escaping @Sendable (Steering) -> Void
+        apply: @escaping @Sendable (StandingOrders) -> Void
     ) throws {
         self.file = file
         self.apply = apply
@@ -31,7 +31,7 @@ final class SteeringBook: Sendable {
     }
 
     /// What is in force.
-    var current: Steering {
+    var current: StandingOrders {
         let now = time.now()
         return orders.withLock { $0 }.inForce(at: now)
     }
@@ -39,9 +39,9 @@ final class SteeringBook: Sendable {
     /// Changes orders: on disk first, then in the planner. Blocks.
     ///
     /// - Throws: ``SteeringFile/Fault``, and then nothing has changed.
-    func change<Answer>(_ body: (inout Steering, Timestamp) -> Answer) throws(SteeringFile.Fault) -> Answer {
+    func change<Answer>(_ body: (inout StandingOrders, Timestamp) -> Answer) throws(SteeringFile.Fault) -> Answer {
         let now = time.now()
-        return try orders.withLock { (orders: inout Steering) throws(SteeringFile.Fault) -> Answer in
+        return try orders.withLock { (orders: inout StandingOrders) throws(SteeringFile.Fault) -> Answer in
             var changed = orders.inForce(at: now)
             let answer = body(&changed, now)
             guard changed != orders else { return answer }

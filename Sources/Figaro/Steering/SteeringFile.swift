@@ -43,10 +43,10 @@ struct SteeringFile: Sendable {
     }
 
     /// Nothing where there is no file.
-    func read() throws(Fault) -> Steering {
+    func read() throws(Fault) -> StandingOrders {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else {
-            if errno == ENOENT { return Steering() }
+            if errno == ENOENT { return StandingOrders() }
             throw fault("cannot be read: \(Self.reason())")
         }
         defer { close(file) }
@@ -68,32 +68,32 @@ struct SteeringFile: Sendable {
         return orders
     }
 
-    private static func orders(_ document: Document) -> Steering? {
-        var orders = Steering()
+    private static func orders(_ document: Document) -> StandingOrders? {
+        var orders = StandingOrders()
         for hold in document.holds {
-            guard let kind = Steering.Hold.Kind(rawValue: hold.kind) else { return nil }
+            guard let kind = StandingOrders.Hold.Kind(rawValue: hold.kind) else { return nil }
             let order = order(hold.order)
             for text in hold.addresses {
                 guard let run = AddressRun(text) else { return nil }
-                for address in run { orders.holds[address] = Steering.Hold(kind: kind, order: order) }
+                for address in run { orders.holds[address] = StandingOrders.Hold(kind: kind, order: order) }
             }
         }
         for suspension in document.suspensions { orders.suspensions[suspension.name] = order(suspension.order) }
         return orders
     }
 
-    private static func order(_ order: Document.Order) -> Steering.Order {
-        Steering.Order(
+    private static func order(_ order: Document.Order) -> StandingOrders.Order {
+        StandingOrders.Order(
             by: order.by, reason: order.reason, since: Timestamp(milliseconds: order.since),
             until: order.until.map { Timestamp(milliseconds: $0) })
     }
 
-    private static func order(_ order: Steering.Order) -> Document.Order {
+    private static func order(_ order: StandingOrders.Order) -> Document.Order {
         Document.Order(
             by: order.by, reason: order.reason, since: order.since.milliseconds, until: order.until?.milliseconds)
     }
 
-    private static func document(_ orders: Steering) -> Document {
+    private static func document(_ orders: StandingOrders) -> Document {
         var document = Document()
         let groups = Dictionary(grouping: orders.holds.keys) { orders.holds[$0] }
         for (hold, addresses) in groups {
@@ -111,7 +111,7 @@ struct SteeringFile: Sendable {
     }
 
     /// Durable when it returns: a new file takes the place of the old one, so that a crash leaves one of the two.
-    func write(_ orders: Steering) throws(Fault) {
+    func write(_ orders: StandingOrders) throws(Fault) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(Self.document(orders)) else { throw fault("cannot be written as JSON") }

@@ -1,8 +1,8 @@
 package import Mail
 
-/// What operators said while the relay ran, on top of what its files say: which sources rest, and which receivers get
+/// What operators ordered while the relay runs, on top of what its files say: which sources rest, and which receivers get
 /// nothing. The planner takes it as a whole; what is over counts no more.
-package struct Steering: Sendable, Hashable {
+package struct StandingOrders: Sendable, Hashable {
     /// By the source's address, so that a reload which renames a source changes nothing.
     package var holds: [IPAddress: Hold] = [:]
     /// By a name of the receiver: that of its rule, of one of its hosts, or a recipient domain.
@@ -55,7 +55,7 @@ package struct Steering: Sendable, Hashable {
     }
 
     /// Without what is over.
-    package func inForce(at now: Timestamp) -> Steering {
+    package func inForce(at now: Timestamp) -> StandingOrders {
         var left = self
         left.holds = holds.filter { !$0.value.order.isOver(at: now) }
         left.suspensions = suspensions.filter { !$0.value.isOver(at: now) }
