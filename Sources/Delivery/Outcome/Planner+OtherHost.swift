@@ -19,8 +19,8 @@ extension Planner {
         switch cause {
         case .host:
             guard case .later = judgement.verdict else { return }
-        case .size: break
-        case .protocol where lack != nil: break
+        // A host that lacks a feature, or muddles the sequence, may stand beside one that does not.
+        case .size, .protocol: break
         default: return
         }
         if parcel.passed.count + 1 < Self.hostsPerRound, hasOtherHost(for: parcel, than: session, lack) {

@@ -67,13 +67,15 @@ extension Judgement {
             why = "the receiver or the way to it is in trouble for now"
         case .uncertain:
             verdict = .later(atLeast: reading.hold, samePath: true)
-            why = "the connection broke after the final dot, so it may have been delivered: no other source is tried"
+            why = "possible duplicate: nobody answered after the final dot, so the same source comes again"
         case .recipient, .domain:
             // A receiver whose directory is being set up says 450 to every name.
             verdict = transient ? .later(atLeast: reading.hold, samePath: firstRound) : .failed
             why = transient ? "the receiver is not sure yet" : "no retry will help"
         case .content, .auth, .size, .protocol, .unknown:
-            verdict = permanent ? .failed : .later(atLeast: reading.hold, samePath: firstRound)
+            // Whoever comes with the same letter from address after address looks like a snowshoe spammer.
+            let staysPut = reading.cause == .content || reading.cause == .auth
+            verdict = permanent ? .failed : .later(atLeast: reading.hold, samePath: firstRound || staysPut)
             why = permanent ? "a permanent refusal that no other source changes" : "a temporary refusal"
             switch answer.answer {
             case .trouble(.missingExtension, _), .trouble(.missing8BitMIME, _), .trouble(.tooLarge, _):
