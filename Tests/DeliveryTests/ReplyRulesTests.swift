@@ -137,6 +137,27 @@ import Testing
         #expect(try read(rules, "554 5.7.1 no, thanks", phase: .mail, site: site).rule != "scoped")
     }
 
+    @Test func `what is disputed, and who refuses strangers, is told with the cause`() throws {
+        let rules = try ReplyRules([
+            rule("stranger", .source, ["who are you"], example: "554 who are you") { $0.refusesUnknown = true },
+            rule("unclear", .content, ["policy"], example: "554 policy") { $0.isDisputed = true },
+            rule("clear", .content, ["spam"], example: "554 spam"),
+        ])
+        #expect(
+            try read(rules, "554 who are you")
+                == Reading(cause: .source, rule: "stranger", isDisputed: false, refusesUnknown: true))
+        #expect(
+            try read(rules, "554 policy")
+                == Reading(cause: .content, rule: "unclear", isDisputed: true, refusesUnknown: false))
+        #expect(try read(rules, "554 spam") == Reading(cause: .content, rule: "clear"))
+        #expect(throws: ReplyRuleError.self, "only an address is known or unknown") {
+            try ReplyRules([rule("x", .volume, ["x"], example: "450 x") { $0.refusesUnknown = true }])
+        }
+        #expect(throws: ReplyRuleError.self, "that is tried from other sources as it is") {
+            try ReplyRules([rule("x", .source, ["x"], example: "450 x") { $0.isDisputed = true }])
+        }
+    }
+
     @Test func `a status or a code alone can be a rule`() throws {
         let rules = try ReplyRules([
             rule("busy", .volume, example: "451 4.7.500 anything") {

@@ -77,8 +77,10 @@ import Testing
                 patterns: ["slow (down|up)"]
                 unless: [never]
                 hold: 90s
+                disputed: true
                 source: what they told us
                 examples: ["421 4.7.0 slow down"]
+              - { id: fresh, cause: source, refuses_unknown: true, patterns: [new], source: s, examples: [554 new] }
             """)
         #expect(problems == [])
         let rule = try #require(rules?.rules.first)
@@ -86,6 +88,9 @@ import Testing
         #expect(rule.phases == [.banner, .dot])
         #expect(rule.hold == .seconds(90))
         #expect(rule.codes.count == 2 && rule.statuses.count == 1 && rule.unless == ["never"])
+        #expect(rule.isDisputed && !rule.refusesUnknown)
+        #expect(rule.place?.hasSuffix("/replies.yaml:2") == true)
+        #expect(rules?.rules.last?.refusesUnknown == true && rules?.rules.last?.isDisputed == false)
     }
 
     @Test(arguments: [
@@ -114,6 +119,18 @@ import Testing
         (
             "rules:\n  - { id: a, cause: source, source: s, examples: [550 a], codes: [550], phases: [rctp] }",
             "rules[0].phases[0]: expected one of resolve, connect"
+        ),
+        (
+            "rules:\n  - { id: a, cause: source, source: s, examples: [550 a], patterns: [a], disputed: true }",
+            "replies.yaml:2:84: rules[0].disputed: rule \"a\": cause source tries other sources"
+        ),
+        (
+            "rules:\n  - { id: a, cause: host, source: s, examples: [450 a], codes: [450], refuses_unknown: true }",
+            "rules[0].refuses_unknown: rule \"a\": an address"
+        ),
+        (
+            "rules:\n  - { id: a, cause: host, source: s, examples: [450 a], codes: [450], disputed: 1 }",
+            "rules[0].disputed: expected"
         ),
         ("rules:\n  - { id: a, cause: source, source: s, patterns: [a] }", "rules[0]: “examples” is missing"),
         (

@@ -18,6 +18,12 @@ package struct ReplyRule: Sendable, Hashable {
     package var unless: [String] = []
     /// How long what the rule found is to be believed; nil leaves it to the planner.
     package var hold: Timestamp.Span?
+    /// Whether those who know it disagree what such a reply means; see ``Reading/isDisputed``.
+    package var isDisputed = false
+    /// Whether the receiver says so to every address that it does not know; see ``Reading/refusesUnknown``.
+    package var refusesUnknown = false
+    /// Where the rule stands, `replies.yaml:120`; nil where it is of no file.
+    package var place: String?
     /// Where the claim comes from.
     package var source: String
     /// Replies that this rule must be the one to read, `550 5.7.1 text`, among all the rules of its file.
@@ -88,11 +94,21 @@ package struct Reading: Sendable, Hashable {
     package let rule: String
     /// How long to wait or to believe it, where the rule or the reply itself names a time.
     package let hold: Timestamp.Span?
+    /// Sources disagree whether this is about our address, so one other source may be tried, once; what comes of that
+    /// decides. The cause is what it more likely is.
+    package let isDisputed: Bool
+    /// The receiver refuses every address that it does not know, so a fresh one fails like the last: one that it has
+    /// accepted mail from, or the relay, comes before other sources.
+    package let refusesUnknown: Bool
 
-    package init(cause: Cause, rule: String, hold: Timestamp.Span? = nil) {
+    package init(
+        cause: Cause, rule: String, hold: Timestamp.Span? = nil, isDisputed: Bool = false, refusesUnknown: Bool = false
+    ) {
         self.cause = cause
         self.rule = rule
         self.hold = hold
+        self.isDisputed = isDisputed
+        self.refusesUnknown = refusesUnknown
     }
 }
 

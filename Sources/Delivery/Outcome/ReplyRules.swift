@@ -62,14 +62,14 @@ package struct ReplyRules: Sendable {
         guard reply.code >= 400 else { return BaseReading.read(reply, in: phase ?? .rcpt) }
         let words = ReplyText.words(of: reply)
         let found = table.find(words, rules: rules.count)
-        let reading: Reading
-        if let rule = rules.indices.first(where: { fits($0, reply, phase, site, found[$0]) }) {
-            reading = Reading(cause: rules[rule].cause, rule: rules[rule].id, hold: rules[rule].hold)
-        } else {
-            reading = BaseReading.read(reply, in: phase ?? .rcpt)
+        guard let index = rules.indices.first(where: { fits($0, reply, phase, site, found[$0]) }) else {
+            let base = BaseReading.read(reply, in: phase ?? .rcpt)
+            return Reading(cause: base.cause, rule: base.rule, hold: namedWait(words, base.cause))
         }
-        guard reading.hold == nil else { return reading }
-        return Reading(cause: reading.cause, rule: reading.rule, hold: namedWait(words, reading.cause))
+        let rule = rules[index]
+        return Reading(
+            cause: rule.cause, rule: rule.id, hold: rule.hold ?? namedWait(words, rule.cause),
+            isDisputed: rule.isDisputed, refusesUnknown: rule.refusesUnknown)
     }
 
     /// The time that the reply itself names, as far as it is about what the cause is about.
@@ -136,6 +136,12 @@ package struct ReplyRules: Sendable {
         guard !known.contains(rule.id) else { return ("id", "the id stands twice") }
         guard !(rule.patterns.isEmpty && rule.statuses.isEmpty && rule.codes.isEmpty) else {
             return (nil, "it names no pattern, status or code, so it would read everything")
+        }
+        guard !(rule.refusesUnknown && rule.cause != .source) else {
+            return ("refuses_unknown", "an address is refused for cause source only")
+        }
+        guard !(rule.isDisputed && [.source, .range].contains(rule.cause)) else {
+            return ("disputed", "cause \(rule.cause.rawValue) tries other sources as it is")
         }
         guard !rule.examples.isEmpty else { return ("examples", "it has no example") }
         for (number, example) in rule.examples.enumerated() {

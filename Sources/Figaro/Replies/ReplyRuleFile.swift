@@ -67,7 +67,7 @@ enum ReplyRuleFile {
             }
         }
         let read = field.section { section -> ReplyRule? in
-            places["id"] = section.optional("id")
+            for key in ["id", "disputed", "refuses_unknown"] { places[key] = section.optional(key) }
             let id = section.required("id")?.string("the rule's name")
             let cause = section.required("cause")?.word(Cause.self)
             let source = section.required("source")?.string("where the claim comes from")
@@ -81,6 +81,8 @@ enum ReplyRuleFile {
             let patterns = texts(section.optional("patterns"), "a pattern")
             let unless = texts(section.optional("unless"), "a pattern")
             let hold = section.optional("hold")?.span(.seconds(1)...(.days(7)))
+            let isDisputed = section.optional("disputed")?.bool()
+            let refusesUnknown = section.optional("refuses_unknown")?.bool()
             guard let id, let cause, let source, let examples else { return nil }
             var rule = ReplyRule(id: id, cause: cause, source: source, examples: examples)
             rule.sites = sites ?? []
@@ -90,6 +92,9 @@ enum ReplyRuleFile {
             rule.patterns = patterns ?? []
             rule.unless = unless ?? []
             rule.hold = hold
+            rule.isDisputed = isDisputed ?? false
+            rule.refusesUnknown = refusesUnknown ?? false
+            rule.place = field.place
             return rule
         }
         return (read ?? nil).map { Placed(rule: $0, field: field, places: places) }
