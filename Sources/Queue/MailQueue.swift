@@ -66,7 +66,8 @@ package final class MailQueue: Sendable {
     /// Opens the store, files what a crash left fresh, and starts the two threads. Blocks; throws ``StoreFailure`` when
     /// the store is unusable.
     package func start() throws {
-        let state = try Recovery(parts).run()
+        let state = try Recovery(store: parts.store, time: parts.time, log: parts.logger).run()
+        try parts.contents.sweep(living: parts.store.existing)
         let committing = try OwnThread(name: "figaro-commit") { [parts] in
             Committer(parts, bounds: IDBounds(state)).run()
         }

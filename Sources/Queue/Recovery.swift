@@ -4,25 +4,24 @@ import Mail
 /// What happens before anything is accepted: finds what a crash left without a next event and gives it one.
 struct Recovery {
     private let store: any QueueStore
-    private let contents: any ContentFiles
     private let time: any TimeSource
     private let log: Logger
 
     /// Messages a transaction; memory holds one page.
     private static let page = 1_000
 
-    init(_ parts: MailQueue.Parts) {
-        store = parts.store
-        contents = parts.contents
-        time = parts.time
-        log = parts.logger
+    init(store: any QueueStore, time: any TimeSource, log: Logger) {
+        self.store = store
+        self.time = time
+        self.log = log
     }
 
+    /// Opens the store, and files what is fresh in it.
+    ///
     /// - Returns: the bounds to go on with.
     func run() throws -> StoreState {
         var state = try store.open()
         state.ceiling = try fileFresh(from: state.floor, ceiling: state.ceiling)
-        try contents.sweep(living: store.existing)
         return state
     }
 

@@ -1,11 +1,12 @@
 import Glibc
+package import Logging
 package import Mail
-import Queue
+package import Queue
 
 /// Fills an empty spool from a backup.
 ///
 /// The marker `restoring` stands in the spool from the first file to the last, and no relay starts on one that has it;
-/// `queue.sqlite` gets its name last of all, so that whatever cut a restore off, it is simply done again.
+/// `queue.sqlite` gets its name when all else is there, so that whatever cut a restore off, it is simply done again.
 package struct SpoolRestore {
     private let backup: String
     private let spool: Spool
@@ -33,11 +34,14 @@ package struct SpoolRestore {
 
     /// - Parameters:
     ///   - made: the moment that the backup is of.
-    ///   - prepare: what is to be done with the queue before it counts.
-    package func run(made: Timestamp, prepare: (_ queuePath: String) throws -> Void = { _ in }) throws {
+    ///   - hold: nothing is sent until somebody releases it; nil lets all of it go when a relay starts.
+    /// - Returns: what was held.
+    @discardableResult
+    package func run(made: Timestamp, hold: Hold? = nil, logger: Logger) throws -> SteeringCount {
         let path = spool.path
         try FileCopy.write("filled from \(backup)\n", to: "\(path)/\(Spool.restoring)")
         try FileCopy.sync(path)
+        try clear()
         for name in try FileCopy.names(in: backup + "/content") {
             try give("content/\(name)", from: "content/\(name)")
         }
@@ -47,20 +51,45 @@ package struct SpoolRestore {
         }
         try noteGap(since: made)
         let half = "queue.restored"
-        for end in ["-wal", "-shm"] { unlink("\(path)/\(half)\(end)") }
         try give(half, from: "queue.sqlite")
-        try prepare("\(path)/\(half)")
         try FileCopy.sync("\(path)/\(half)")
         guard rename("\(path)/\(half)", spool.queuePath) == 0 else {
             throw StoreFailure(errno: errno, "cannot name \(spool.queuePath)")
         }
         try FileCopy.sync(path)
-        try own("lock")
-        try own("content")
+        let held = try hold.map { try self.hold($0, logger) } ?? SteeringCount()
+        for name in try FileCopy.names(in: path) where name != Spool.restoring { try own(name) }
         guard unlink("\(path)/\(Spool.restoring)") == 0 else {
             throw StoreFailure(errno: errno, "cannot finish \(path)")
         }
         try FileCopy.sync(path)
+        return held
+    }
+
+    /// What a restore left that was cut off. A log would be played into the database that gets its name.
+    private func clear() throws {
+        for name in try FileCopy.names(in: spool.path) {
+            let isLog = ["-wal", "-shm", "-journal"].contains { name.hasSuffix($0) }
+            guard isLog || name == "queue.sqlite" || name == "history.sqlite" else { continue }
+            guard unlink("\(spool.path)/\(name)") == 0 else {
+                throw StoreFailure(errno: errno, "cannot remove \(spool.path)/\(name)")
+            }
+        }
+        try FileCopy.sync(spool.path)
+    }
+
+    private func hold(_ hold: Hold, _ logger: Logger) throws -> SteeringCount {
+        let store = SQLiteStore(spool: spool, logger: logger)
+        // It only writes: what the history keeps, and how long, is the relay's to say.
+        var keeping = History.Configuration()
+        keeping.keep = .days(36_500)
+        keeping.maximumSize = .max
+        keeping.pendingEvents = .max
+        let history = try History(spool: spool, logger: logger, configuration: keeping) { try? store.living($0) }
+        defer { history.stop() }
+        let held = try Standstill(store: store, trace: history, logger: logger).run(hold)
+        try store.close()
+        return held
     }
 
     /// What happened since is not in this history; an audit must know.

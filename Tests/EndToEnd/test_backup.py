@@ -1,11 +1,15 @@
 """Backup of the spool under load, its restore, and that every message of the backup ends once."""
 
+import contextlib
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 
 from load.ledger import Load
+from load.spool import fill
 from servers.figaro import Figaro, binary
 from servers.process import wait_until
 from servers.receiver import Receiver
@@ -164,3 +168,80 @@ def test_a_killed_backup_leaves_nothing_with_its_name(folder, started):
         if not target.exists():
             assert run("backup", "--config", figaro.config, "--to", target)[0] == 0
         assert audit(None, spool=target)[0] == 0
+
+
+def states(figaro):
+    """How many works are in which state, and every message's id."""
+    entries = [json.loads(line) for line in figaro.command("queue", "list", "--json").splitlines()]
+    return [part["state"] for each in entries for part in each["waiting"]], {each["id"] for each in entries}
+
+
+def test_a_restore_that_holds_sends_nothing_before_somebody_looked(folder, started):
+    receiver, figaro = full(folder, started, "--greylist", "4")
+    before = [send(figaro.port, f"held{each}") for each in range(3)] + [send_large(figaro.port, "held3")]
+    assert run("backup", "--config", figaro.config, "--to", folder / "backup")[0] == 0
+    # All of it is delivered after the backup was made: whoever sends it again sends it twice.
+    wait_until(lambda: len(receiver.record.by_id()) == 4, 40, "it is delivered")
+    figaro.kill()
+    shutil.move(figaro.spool, folder / "broken")
+    code, said = run("restore", "--config", figaro.config, "--from", folder / "backup", "--reason", "which came?")
+    assert code == 64 and "--hold" in said, said
+    code, said = run("restore", "--config", figaro.config, "--from", folder / "backup", "--hold", "--reason",
+                     "which came?")
+    assert code == 0 and "held: 4 messages, 4 recipients" in said, said
+    figaro.start()
+    fresh = send(figaro.port, "new1")
+    wait_until(lambda: "new1" in receiver.record.by_id(), 40, "new mail flows")
+    found, identifiers = states(figaro)
+    assert found == ["held"] * 4 and identifiers == set(before), (found, identifiers, fresh)
+    for identifier in before:
+        held = [each for each in figaro.trace(identifier) if each["event"] == "held"]
+        assert len(held) == 1 and held[0]["reason"] == "which came?" and f"uid {os.getuid()}" in held[0]["by"], held
+    assert {len(copies) for copies in receiver.record.by_id().values()} == {1}, "nothing came twice"
+    # Three of them are known to have come; the last one goes again because somebody says so.
+    figaro.command("queue", "delete", *before[:3], "--reason", "it came before the crash")
+    figaro.command("queue", "release", "--state", "held", "--reason", "not sure about this one")
+    wait_until(lambda: len(receiver.record.by_id()["held3"]) == 2, 40, "the released one is sent")
+    wait_until(lambda: not states(figaro)[0], 20, "nothing waits")
+    copies = {name: len(found) for name, found in receiver.record.by_id().items()}
+    assert copies == {"held0": 1, "held1": 1, "held2": 1, "held3": 2, "new1": 1}
+    code, findings, summary = audit(figaro, "--settle", "1s")
+    assert (code, findings) == (0, {}), findings
+
+
+def test_a_restore_that_is_killed_while_it_holds_is_done_again(folder, started):
+    receiver = started(Receiver(folder / "receiver"))
+    figaro = started(Figaro(folder / "figaro", receiver.port))
+    count = 10_000
+    fill(figaro.spool, count, 50, "sink.example", due=(-60, -1))
+    assert run("backup", "--config", figaro.config, "--to", folder / "backup")[0] == 0
+    words = ["restore", "--config", figaro.config, "--from", folder / "backup", "--hold"]
+    shutil.rmtree(figaro.spool)
+    start = time.monotonic()
+    code, said = run(*words)
+    whole = time.monotonic() - start
+    assert code == 0 and f"held: {count} messages" in said, said
+    cut = 0
+    for part in (0.1, 0.3, 0.5, 0.65, 0.8, 0.9, 1.0):
+        shutil.rmtree(figaro.spool)
+        child = subprocess.Popen([binary(), *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(part * whole)
+        child.kill()
+        child.wait(10)
+        if (figaro.spool / "restoring").exists():
+            cut += 1
+            code, said = fails(figaro, "serve")
+            assert code == 1 and "restore" in said, said
+            code, said = run(*words)
+            assert code == 0 and f"held: {count} messages" in said, (part, said)
+        elif not (figaro.spool / "queue.sqlite").exists():
+            # It had not begun.
+            assert run(*words)[0] == 0
+        with contextlib.closing(sqlite3.connect(figaro.spool / "queue.sqlite")) as database:
+            assert database.execute("SELECT count(*), sum(held) FROM waiting").fetchone() == (count, count), part
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert cut >= 3, "most of them were cut off"
+    figaro.start()
+    time.sleep(2)
+    assert not receiver.record.messages(), "nothing is sent"
+    assert audit(figaro)[1] == {}

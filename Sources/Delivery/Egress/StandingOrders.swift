@@ -1,7 +1,7 @@
 package import Mail
 
-/// What operators ordered while the relay runs, on top of what its files say: which sources rest, and which receivers get
-/// nothing. The planner takes it as a whole; what is over counts no more.
+/// What operators ordered while the relay runs, on top of what its files say: which sources rest, and which receivers
+/// get nothing. The planner takes it as a whole; what is over counts no more.
 package struct StandingOrders: Sendable, Hashable {
     /// By the source's address, so that a reload which renames a source changes nothing.
     package var holds: [IPAddress: Hold] = [:]

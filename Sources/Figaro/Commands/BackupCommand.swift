@@ -1,6 +1,8 @@
 import ArgumentParser
+import Delivery
 import Foundation
 import Glibc
+import Logging
 import Mail
 import Queue
 import Storage
@@ -93,12 +95,21 @@ struct RestoreCommand: ParsableCommand {
             The relay must not run, and the spool must be empty: nothing is ever overwritten. A restore that was cut \
             off is done again by the same command; no relay starts on a half-filled spool.
 
-            A backup does not know what was delivered after it was made: all of that is sent a second time. Where that \
-            would be worse than late mail, look through it before the relay starts.
+            A backup does not know what was delivered after it was made: all of that is sent a second time when the \
+            relay starts. Where that would be worse than late mail, --hold: whatever waits comes up held, and nothing \
+            of it is sent until figaro queue release. What receivers or senders say came already can be deleted \
+            before. Held mail does not expire: it has as much time left as it had when the backup was made. What \
+            senders were to be told at that moment they are told all the same: twice is better than never.
 
             Examples:
               figaro restore --config /etc/figaro/relay.yaml --from /backup/figaro-2026-11-22
               figaro audit --config /etc/figaro/relay.yaml
+
+              figaro restore --config /etc/figaro/relay.yaml --from /backup/figaro-2026-11-22 --hold
+              systemctl start figaro
+              figaro queue summary
+              figaro queue delete --state held --customer acme --older-than 6h --reason "came before the crash"
+              figaro queue release --state held --reason "looked through"
 
             Exit codes: 0 restored, 66 the backup is not complete or cannot be read, 73 the spool is not empty, in use \
             or cannot be written, 78 the configuration is wrong.
@@ -106,6 +117,15 @@ struct RestoreCommand: ParsableCommand {
 
     @OptionGroup var spool: SpoolOption
     @Option(help: ArgumentHelp("The backup's folder.", valueName: "folder")) var from: String
+    @Flag(help: "Nothing is sent until figaro queue release.") var hold = false
+    @Option(help: ArgumentHelp("Why it is held, for history and log.", valueName: "text")) var reason: String?
+
+    func validate() throws {
+        guard reason == nil || hold else { throw ValidationError("--reason says why mail is held: add --hold") }
+        guard reason?.count ?? 0 <= StandingOrders.Order.reasonLength else {
+            throw ValidationError("the reason is longer than \(StandingOrders.Order.reasonLength) characters")
+        }
+    }
 
     func run() throws {
         umask(0o077)
@@ -118,17 +138,35 @@ struct RestoreCommand: ParsableCommand {
             Terminal.complain(Visible.text("cannot restore: \(error)"))
             throw ExitCode.noInput
         }
+        let made = Timestamp(milliseconds: manifest.madeMilliseconds)
+        let order = hold ? Hold(at: made, by: Self.author, reason: words(manifest)) : nil
+        let held: SteeringCount
         do {
             let restore = try SpoolRestore(from: source, to: path, owner: try owner(of: path))
-            try restore.run(made: Timestamp(milliseconds: manifest.madeMilliseconds))
+            held = try restore.run(made: made, hold: order, logger: Logger(label: "restore"))
         } catch let error as StoreFailure {
             Terminal.complain(Visible.text("cannot restore: \(error)"))
             throw ExitCode.cannotMake
         }
         Terminal.say(
             Visible.text("\(path): \(manifest.messages) messages as they were at \(manifest.made), from \(source)"))
+        guard hold else {
+            return Terminal.say(
+                "What was delivered after that moment is not known here: it will be sent again when the relay starts.")
+        }
         Terminal.say(
-            "What was delivered after that moment is not known here: it will be sent again when the relay starts.")
+            "held: \(held.messages) messages, \(held.recipients) recipients; "
+                + "nothing of it is sent until figaro queue release")
+    }
+
+    private func words(_ manifest: BackupManifest) -> String {
+        let words = (reason ?? "").split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        return words.isEmpty ? "restored from the backup of \(manifest.made)" : words
+    }
+
+    /// As the relay names those who give orders.
+    private static var author: String {
+        UserAccount.name(of: getuid()).map { "\($0) (uid \(getuid()))" } ?? "uid \(getuid())"
     }
 
     /// Whom the files are to belong to: who owns the folder, or the configured user where root makes it.

@@ -19,6 +19,8 @@ package struct SteeringCount: Sendable, Hashable {
     package var examples: [MessageID] = []
     /// Nobody waited for the rest of it.
     package var isBroken = false
+
+    package init() {}
 }
 
 /// Carries out one order, on the thread of whoever asks.
