@@ -21,8 +21,8 @@ enum Draw {
 }
 
 extension Planner {
-    /// Draws uniformly among the sources that are free for the site, of a family its best hosts have; then one of those
-    /// hosts, at random among equals (RFC 5321 section 5.1).
+    /// Draws uniformly among the sources that are free for the site, of a family its best hosts have (where some were
+    /// refused, among those far from them); then one of those hosts, at random among equals (RFC 5321 section 5.1).
     mutating func draw(for parcel: Parcel?, at site: Site) -> Draw {
         if let off = operatorsHold(route: parcel?.route ?? "default", step: parcel?.step ?? 0) { return off }
         let tiers = reachable(site, passing: parcel?.passed ?? [])
@@ -100,6 +100,9 @@ extension Planner {
     private mutating func pick(
         from members: [Int], at site: Site, families: Set<Bool>, excluding: Set<Int>
     ) -> Int? {
+        guard excluding.isEmpty else {
+            return pickFar(from: members, at: site, families: families, refused: excluding)
+        }
         guard !members.isEmpty else { return nil }
         for _ in 0..<8 {
             let candidate = members[Int.random(in: 0..<members.count, using: &random)]
@@ -108,7 +111,7 @@ extension Planner {
         return members.filter { isFree($0, at: site, families, excluding) }.randomElement(using: &random)
     }
 
-    private func isFree(_ source: Int, at site: Site, _ families: Set<Bool>, _ excluding: Set<Int>) -> Bool {
+    func isFree(_ source: Int, at site: Site, _ families: Set<Bool>, _ excluding: Set<Int>) -> Bool {
         families.contains(table.sources[source].address.isIPv4) && (site.cooling[source]?.until ?? now) <= now
             && (unbound[source]?.until ?? now) <= now && !excluding.contains(source)
     }
