@@ -50,6 +50,44 @@ package struct Progress: Sendable, Hashable {
     /// the first session.
     package var site: String?
     package var source: String?
+    /// Transactions that ended with an answer about its recipients, in all.
+    package var attempts: Int = 0
+    /// Refusals of it that were about a source or its range, and that cost that source some rest.
+    package var burned: Int = 0
+    /// Since when every answer was of the cause `volume`; nil when the last one was not.
+    package var volumeSince: Timestamp?
+    /// A refusal was read differently by two sources of knowledge, and one further source was tried because of it.
+    package var disputed = false
+    /// What the filter said of the message; routes may ask for it.
+    package var verdict: String?
+    /// Set while it is at the relay of its route.
+    package var relay: AtRelay?
+
+    /// What is remembered of a work at a relay.
+    package struct AtRelay: Sendable, Hashable {
+        /// The relay's name.
+        package var name: String
+        package var entered: Timestamp
+        /// When it fails unless the relay has taken it; the message's own deadline stands beside it.
+        package var until: Timestamp
+        /// Why it was given to the relay.
+        package var cause: Cause
+        /// Transactions with it.
+        package var attempts: Int
+        /// What the relay had against it, the latest in one line.
+        package var said: String?
+
+        package init(
+            name: String, entered: Timestamp, until: Timestamp, cause: Cause, attempts: Int = 0, said: String? = nil
+        ) {
+            self.name = name
+            self.entered = entered
+            self.until = until
+            self.cause = cause
+            self.attempts = attempts
+            self.said = said
+        }
+    }
 
     package init(
         rounds: Int = 0, due: Timestamp, tried: [String] = [], pinned: String? = nil, route: String = "default",

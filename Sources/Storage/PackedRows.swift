@@ -6,8 +6,9 @@ import Queue
 // what an earlier one wrote without touching a million rows.
 
 private let version: UInt8 = 1
-/// Of a progress: site and source of the latest attempt came with 3, and the first refusal was a line of text before 2.
-private let progressVersion: UInt8 = 3
+/// Of a progress: counts, verdict and relay came with 4, site and source of the latest attempt with 3, and the first
+/// refusal was a line of text before 2.
+private let progressVersion: UInt8 = 4
 
 extension Packer {
     private static let eightBit: UInt8 = 1
@@ -49,6 +50,21 @@ extension Packer {
         optionalText(progress.lastRefusal)
         optionalText(progress.site)
         optionalText(progress.source)
+        number(UInt64(max(0, progress.attempts)))
+        number(UInt64(max(0, progress.burned)))
+        optional(progress.volumeSince) { $0.time($1) }
+        byte(progress.disputed ? 1 : 0)
+        optionalText(progress.verdict)
+        optional(progress.relay) { $0.relay($1) }
+    }
+
+    private mutating func relay(_ relay: Progress.AtRelay) {
+        text(relay.name)
+        time(relay.entered)
+        time(relay.until)
+        text(relay.cause.rawValue)
+        number(UInt64(max(0, relay.attempts)))
+        optionalText(relay.said)
     }
 
     mutating func hold(_ hold: Hold) {
@@ -108,7 +124,23 @@ extension Unpacker {
         guard found > 2 else { return progress }
         progress.site = try optionalText()
         progress.source = try optionalText()
+        guard found > 3 else { return progress }
+        progress.attempts = try count(.max)
+        progress.burned = try count(.max)
+        progress.volumeSince = try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.time() }
+        progress.disputed = try byte() != 0
+        progress.verdict = try optionalText()
+        progress.relay = try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.relay() }
         return progress
+    }
+
+    private mutating func relay() throws(Unreadable) -> Progress.AtRelay {
+        let name = try text()
+        let (entered, until) = (try time(), try time())
+        guard let cause = Cause(rawValue: try text()) else { throw Unreadable(description: "unknown cause") }
+        return Progress.AtRelay(
+            name: name, entered: entered, until: until, cause: cause, attempts: try count(.max),
+            said: try optionalText())
     }
 
     mutating func hold() throws(Unreadable) -> Hold {

@@ -29,11 +29,12 @@ struct Scene {
         }
         var map = IPMap(
             pools: ["main": IPMap.Pool(name: "main", sources: sources, messagesPerSession: messagesPerSession)],
-            routes: ["default": steps ?? [IPMap.Step(pool: "main", budget: budget)]], sites: sites, rules: limits)
+            routes: ["default": IPMap.Route(steps ?? [IPMap.Step(pool: "main", budget: budget)])], sites: sites,
+            rules: limits)
         if !nullPool.isEmpty {
             map.pools["narrow"] = IPMap.Pool(name: "narrow", sources: nullPool.map { sources[$0] })
-            map.routes["notices"] = [IPMap.Step(pool: "narrow", budget: 1)]
-            map.nullRoute = "notices"
+            map.routes["notices"] = IPMap.Route(
+                [IPMap.Step(pool: "narrow", budget: 1)], when: IPMap.Condition(nullSender: true))
         }
         planner = Planner(configuration: configuration, map: map, rules: rules, seed: seed)
     }

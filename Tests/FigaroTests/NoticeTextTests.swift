@@ -132,9 +132,9 @@ import Testing
             "a.yaml": Self.map + "routes: { back: { when: { sender: <> }, steps: [pool main/1] } }"
         ])
         #expect(problems == [])
-        #expect(map?.map.nullRoute == "back")
-        #expect(map?.map.routes["back"] == [IPMap.Step(pool: "main", budget: 1)])
-        #expect(map?.map.routes["default"] == [IPMap.Step(pool: "main", budget: 4)])
+        #expect(map?.map.routes["back"]?.when == IPMap.Condition(nullSender: true))
+        #expect(map?.map.routes["back"]?.steps == [IPMap.Step(pool: "main", budget: 1)])
+        #expect(map?.map.routes["default"]?.steps == [IPMap.Step(pool: "main", budget: 4)])
     }
 
     @Test(arguments: [
@@ -143,11 +143,11 @@ import Testing
         ("{ default: { when: { sender: <> }, steps: [pool main/1] } }", "for everything that no other route is for"),
         (
             "{ a: { when: { sender: <> }, steps: [pool main/1] }, b: { when: { sender: <> }, steps: [pool main/1] } }",
-            "has the route “a” already"
+            "is for the same mail as the route “a”"
         ),
         ("{ back: { when: { sendr: <> }, steps: [pool main/1] } }", "did you mean “sender”?"),
     ])
-    func `has no other condition yet`(_ routes: String, _ expected: String) throws {
+    func `is declared without mistakes`(_ routes: String, _ expected: String) throws {
         let (map, problems) = try expand(["a.yaml": Self.map + "routes: " + routes])
         #expect(map == nil)
         #expect(problems.contains { $0.contains(expected) }, "\(problems)")

@@ -68,6 +68,13 @@ import Testing
             rounds: 3, due: now, tried: ["a", "b"], pinned: "c", route: "r", step: 2,
             firstRefusal: mails.refusal("450 x"),
             lastRefusal: "451 y")
+        row.progress.attempts = 7
+        row.progress.burned = 2
+        row.progress.volumeSince = now
+        row.progress.disputed = true
+        row.progress.verdict = "add header"
+        row.progress.relay = Progress.AtRelay(
+            name: "provider", entered: now, until: now + .hours(24), cause: .source, attempts: 3, said: "450 z")
         try file(mail, in: store, [row])
         let works = try store.works([mail.key()], bytes: 1 << 20).works
         let work = try #require(works.first)

@@ -1,24 +1,24 @@
 /// What an operator's `ipmaps/` say, checked and expanded: which sources there are and how mail may use them.
 package struct IPMap: Sendable {
     package var pools: [String: Pool]
-    /// The steps of each route by its name; `default` is always there.
-    package var routes: [String: [Step]]
+    /// By name; `default` is always there.
+    package var routes: [String: Route]
+    /// By name.
+    package var relays: [String: Relay]
     /// A fixed way for a domain, by lower-cased domain.
     package var sites: [String: FixedSite]
     /// How much receivers take; of two rules for the same one the first counts.
     package var rules: [SiteRule]
-    /// The route of mail from the sender <>, notices above all; nil: ``default`` as for all others.
-    package var nullRoute: String?
 
     package init(
-        pools: [String: Pool], routes: [String: [Step]], sites: [String: FixedSite], rules: [SiteRule] = [],
-        nullRoute: String? = nil
+        pools: [String: Pool], routes: [String: Route], relays: [String: Relay] = [:], sites: [String: FixedSite],
+        rules: [SiteRule] = []
     ) {
         self.pools = pools
         self.routes = routes
+        self.relays = relays
         self.sites = sites
         self.rules = rules
-        self.nullRoute = nullRoute
     }
 
     package struct Pool: Sendable {
@@ -32,17 +32,6 @@ package struct IPMap: Sendable {
             self.name = name
             self.sources = sources
             self.messagesPerSession = messagesPerSession
-        }
-    }
-
-    /// `pool main/4`: up to four sources of that pool.
-    package struct Step: Sendable, Hashable {
-        package var pool: String
-        package var budget: Int
-
-        package init(pool: String, budget: Int) {
-            self.pool = pool
-            self.budget = budget
         }
     }
 

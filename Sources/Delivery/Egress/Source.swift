@@ -12,4 +12,9 @@ package struct Source: Sendable, Hashable {
         self.address = address
         self.ehlo = ehlo
     }
+
+    /// It has no address of its own: the system chooses one of the machine's.
+    package var isSystemsChoice: Bool {
+        address == IPAddress(v4: 0) || address == IPAddress(high: 0, low: 0)
+    }
 }

@@ -6,11 +6,12 @@ import Mail
 /// session uses them.
 struct SourceTable {
     private(set) var sources: [Source] = []
-    let routes: [String: [IPMap.Step]]
+    let routes: [String: IPMap.Route]
+    let relays: [String: IPMap.Relay]
     let sites: [String: IPMap.FixedSite]
     let rules: SiteRules
-    /// The route of mail from the sender <>.
-    let nullRoute: String?
+    /// Finds the route of a message.
+    let choice: RouteChoice
     /// The pool that every fresh message starts with.
     private(set) var firstPool: Pool?
     /// IPv4 (true) and IPv6, as far as there are sources.
@@ -42,16 +43,22 @@ struct SourceTable {
     ///   - used: numbers that sessions hold.
     init(_ map: IPMap, after old: SourceTable?, used: Set<Int>) {
         routes = map.routes
+        relays = map.relays
         sites = map.sites
         rules = SiteRules(map.rules)
-        nullRoute = map.nullRoute.flatMap { map.routes[$0] == nil ? nil : $0 }
+        choice = RouteChoice(map.routes)
         families = Set(map.pools.values.lazy.flatMap(\.sources).map(\.address.isIPv4))
         take(map, after: old, used: used)
         restrict(to: { _ in true })
     }
 
     private mutating func take(_ map: IPMap, after old: SourceTable?, used: Set<Int>) {
-        let sorted = map.pools.values.sorted { $0.name < $1.name }
+        let relays = map.relays.values.map { relay in
+            IPMap.Pool(
+                name: Self.pool(ofRelay: relay.name), sources: relay.sources,
+                messagesPerSession: relay.messagesPerSession)
+        }
+        let sorted = (map.pools.values + relays).sorted { $0.name < $1.name }
         let wanted = Set(sorted.flatMap(\.sources))
         sources = old?.sources ?? []
         var kept: [Source: Int] = [:]
@@ -89,38 +96,52 @@ struct SourceTable {
     mutating func restrict(to mayUse: (Int) -> Bool) {
         for (name, pool) in pools { pools[name]?.members = pool.all.filter(mayUse) }
         firstPool = pool(of: "default", step: 0)
-        isOff = pools.values.allSatisfy(\.members.isEmpty)
+        isOff = pools.allSatisfy { $0.value.members.isEmpty || Self.isRelays($0.key) }
     }
 
     /// Of the sources of the map; nil for one that it does not have.
     func number(of name: String) -> Int? { numbers[name] }
 
-    /// Numbers of the map's sources.
-    var current: [Int] { Array(numbers.values) }
+    /// Numbers of the map's sources, without those that stand for the system's choice.
+    var current: [Int] { numbers.values.filter { !sources[$0].isSystemsChoice } }
 
-    /// How many the map has.
-    var count: Int { numbers.count }
+    /// How many the map has, without those.
+    var count: Int { numbers.values.count { !sources[$0].isSystemsChoice } }
 
     /// Whether the number is a source's that the map has.
     func isCurrent(_ number: Int) -> Bool { numbers[sources[number].name] == number }
 
-    func steps(of route: String) -> [IPMap.Step] { routes[route] ?? routes["default"] ?? [] }
+    func steps(of route: String) -> [IPMap.Step] { (routes[route] ?? routes["default"])?.steps ?? [] }
 
-    /// The step that a message at `step` uses: the next one with a source that may be used where its own has none; its
+    /// The step that a message at `step` uses: the next pool with a source that may be used where its own has none; its
     /// own where none has.
     func usable(_ route: String, from step: Int) -> Int {
         let steps = steps(of: route)
-        guard step < steps.count, pools[steps[max(0, step)].pool]?.members.isEmpty == true else { return step }
-        return steps.indices.first { $0 > step && pools[steps[$0].pool]?.members.isEmpty == false } ?? step
+        guard step < steps.count, pool(of: steps[max(0, step)])?.members.isEmpty == true else { return step }
+        return steps.indices.first { index in
+            // What an operator took out of use is no reason for a relay.
+            index > step && !steps[index].isRelay && pool(of: steps[index])?.members.isEmpty == false
+        } ?? step
     }
 
-    /// The pool of a step; past the last step it is the last one's that can be used.
+    /// The pool of a step, a relay's own included; past the last step it is that of the last one with a pool of
+    /// sources, and of those that can be used.
     func pool(of route: String, step: Int) -> Pool? {
         let steps = steps(of: route)
-        guard let last = steps.last else { return nil }
-        if step < steps.count { return pools[steps[max(0, usable(route, from: step))].pool] }
-        let lastUsable = steps.last { pools[$0.pool]?.members.isEmpty == false } ?? last
-        return pools[lastUsable.pool]
+        if step < steps.count { return pool(of: steps[max(0, usable(route, from: step))]) }
+        let pools = steps.filter { !$0.isRelay }.compactMap(pool(of:))
+        return pools.last { !$0.members.isEmpty } ?? pools.last
     }
 
+    private func pool(of step: IPMap.Step) -> Pool? {
+        switch step {
+        case .pool(let name, _): pools[name]
+        case .relay(let name, _): pools[Self.pool(ofRelay: name)]
+        }
+    }
+
+    /// No name in a file has a space.
+    private static func pool(ofRelay name: String) -> String { "relay \(name)" }
+
+    private static func isRelays(_ pool: String) -> Bool { pool.contains(" ") }
 }

@@ -6,9 +6,11 @@ package struct RouteExplanation: Sendable {
     package var route: String
     /// It has a route of its own, being from <>.
     package var isNullSender: Bool
-    package var steps: [Step]
+    package var steps: [IPMap.Step]
     /// The step that is used first; the others before it have no source that may be used.
     package var first: Int
+    /// Its pool; a relay's has the relay's name.
+    package var pool: String?
     /// Messages that a session of its pool carries at most.
     package var messagesPerSession: Int
     package var site: SiteState
@@ -16,11 +18,6 @@ package struct RouteExplanation: Sendable {
     package var tls: TLSNeed
     /// Every source of the pool of that step.
     package var sources: [SourceVerdict]
-
-    package struct Step: Sendable, Hashable {
-        package var pool: String
-        package var budget: Int
-    }
 
     package struct SourceVerdict: Sendable {
         package var source: Source
@@ -57,7 +54,10 @@ extension Planner {
         nullSender: Bool, domain: String, _ found: HostSet, at now: Timestamp
     ) -> RouteExplanation {
         self.now = now
-        let route = nullSender ? table.nullRoute ?? "default" : "default"
+        let route = table.choice.route(
+            of: RouteChoice.Mail(
+                customer: "", sender: nullSender ? .null : .address(Address(localPart: "", domain: "")),
+                domain: domain, site: [], verdict: nil))
         let steps = table.steps(of: route)
         let first = table.usable(route, from: 0)
         let pool = table.pool(of: route, step: 0)
@@ -68,8 +68,8 @@ extension Planner {
         let families = Set(
             found.hosts.flatMap(\.addresses).filter { !site.forbidden.contains($0) }.map(\.isIPv4))
         return RouteExplanation(
-            route: route, isNullSender: nullSender && table.nullRoute != nil,
-            steps: steps.map { RouteExplanation.Step(pool: $0.pool, budget: $0.budget) }, first: first,
+            route: route, isNullSender: nullSender && route != "default", steps: steps, first: first,
+            pool: pool?.name,
             messagesPerSession: min(
                 pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max),
             site: state, port: site.key.port, tls: site.key.tls,

@@ -237,9 +237,9 @@ package struct Planner {
 
     /// Mail from <> takes the route that the map has for it.
     private func routed(_ work: Work) -> Work {
-        guard let route = table.nullRoute, work.message.sender == .null, work.progress.route == "default" else {
-            return work
-        }
+        guard !table.choice.isTrivial, work.progress.route == "default" else { return work }
+        let route = table.choice.route(of: RouteChoice.Mail(work, site: []))
+        guard route != "default" else { return work }
         var work = work
         work.progress.route = route
         work.progress.step = 0

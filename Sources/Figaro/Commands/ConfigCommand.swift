@@ -65,7 +65,7 @@ extension LoadedConfiguration {
                 + "\(customer.networks.count > 4 ? " …" : ""))"
         }
         let pools = ipmap.map.pools.values.sorted { $0.name < $1.name }.map { "\($0.name) (\($0.sources.count))" }
-        let steps = (ipmap.map.routes["default"] ?? []).map { "pool \($0.pool)/\($0.budget)" }
+        let steps = (ipmap.map.routes["default"]?.steps ?? []).map(\.description)
         let servers = node.resolver.servers
         let resolving = node.resolver.recursive ? "the root servers and down" : "the servers of /etc/resolv.conf"
         return [

@@ -186,7 +186,7 @@ struct IPMapReport: Encodable {
         pools = expanded.map.pools.mapValues {
             PoolEntry(sending: $0.sources.count, messagesPerSession: $0.messagesPerSession)
         }
-        routes = expanded.map.routes.mapValues { $0.map { "pool \($0.pool)/\($0.budget)" } }
+        routes = expanded.map.routes.mapValues { $0.steps.map(\.description) }
         limits = Dictionary(
             expanded.map.rules.map { rule in
                 let limits = rule.limits

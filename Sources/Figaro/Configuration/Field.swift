@@ -55,6 +55,11 @@ struct Field {
         }
     }
 
+    var isList: Bool {
+        if case .sequence = node { return true }
+        return false
+    }
+
     /// Any scalar as it is written; never empty.
     func string(_ what: String = "a text") -> String? {
         guard case .scalar(let scalar) = node, !isNull else {

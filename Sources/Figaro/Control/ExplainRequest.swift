@@ -80,9 +80,9 @@ extension ExplainReport {
     mutating func tell(_ found: RouteExplanation, all: Bool) {
         route = found.route
         routeWhy = found.isNullSender ? "which mail from <> takes" : "which all mail takes that has none of its own"
-        steps = found.steps.map { "pool \($0.pool)/\($0.budget)" }
+        steps = found.steps.map(\.description)
         step = found.first + 1
-        pool = found.first < found.steps.count ? found.steps[found.first].pool : nil
+        pool = found.pool
         messagesPerSession = found.messagesPerSession
         site = SiteReport(found.site, hosts: true)
         port = found.port

@@ -7,13 +7,12 @@ struct IPMapDeclarations {
     var ranges = Merged<RangeDeclaration>()
     var sources = Merged<SourceDeclaration>()
     var pools = Merged<PoolDeclaration>()
-    var routes = Merged<[StepDeclaration]>()
+    var relays = Merged<RelayDeclaration>()
+    var routes = Merged<RouteDeclaration>()
     var sites = Merged<IPMap.FixedSite>()
     var rules = Merged<SiteRule>()
     /// Where limits for hosts below a name were declared, by that name.
     var suffixes: [String: String] = [:]
-    /// The route for the sender <>.
-    var nullRoute: (name: String, place: Field)?
 
     /// Declarations of one kind by name; a name declared twice is an error that names both places.
     struct Merged<Value> {
@@ -94,8 +93,24 @@ struct PoolDeclaration {
     static let cooldown: [Timestamp.Span] = [.minutes(30), .hours(1), .hours(2), .hours(6)]
 }
 
+/// A route before its steps and conditions are looked up.
+struct RouteDeclaration {
+    var steps: [StepDeclaration]
+    /// nil: it has no “when”.
+    var when: (condition: IPMap.Condition, place: Field)?
+}
+
 /// `pool main/4` before the pool is looked up.
 struct StepDeclaration {
     var step: IPMap.Step
     var place: Field
+}
+
+/// A relay before its pool is looked up and its password is read.
+struct RelayDeclaration {
+    /// Without sources and login.
+    var relay: IPMap.Relay
+    var username: String?
+    var passwordFile: Field?
+    var pool: Field?
 }

@@ -26,9 +26,9 @@ struct IPMapExpansion {
     /// All ranges together; a source costs some 200 octets, and its memory of sites more.
     private static let totalLimit = 1 << 20
 
-    private let declared: IPMapDeclarations
-    private let problems: Problems
-    private let hostName: String
+    let declared: IPMapDeclarations
+    let problems: Problems
+    let hostName: String
     private var sources: [ExpandedIPMap.Described] = []
     private var indexes: [String: [Int]] = [:]
     private var byName: [String: Int] = [:]
@@ -53,6 +53,7 @@ struct IPMapExpansion {
         }
         applyStates()
         let pools = self.pools()
+        let relays = self.relays(pools)
         let routes = self.routes(pools)
         var sites: [String: IPMap.FixedSite] = [:]
         for entry in declared.sites.entries { sites[entry.name] = entry.value }
@@ -61,8 +62,7 @@ struct IPMapExpansion {
         guard problems.isEmpty else { return nil }
         return ExpandedIPMap(
             map: IPMap(
-                pools: pools, routes: routes, sites: sites, rules: rules + builtIn,
-                nullRoute: declared.nullRoute?.name),
+                pools: pools, routes: routes, relays: relays, sites: sites, rules: rules + builtIn),
             sources: sources,
             cooldown: (declared.pools["main"] ?? declared.pools.entries.first?.value)?.cooldown.first
                 ?? PlannerConfiguration().cooldown,
@@ -205,24 +205,5 @@ extension IPMapExpansion {
             }
         }
         return members
-    }
-
-    private func routes(_ pools: [String: IPMap.Pool]) -> [String: [IPMap.Step]] {
-        var routes: [String: [IPMap.Step]] = [:]
-        for entry in declared.routes.entries {
-            for step in entry.value where pools[step.step.pool] == nil && declared.pools[step.step.pool] == nil {
-                step.place.complain(
-                    "no pool “\(step.step.pool)”\(Nearest.hint(step.step.pool, among: Array(pools.keys)))")
-            }
-            routes[entry.name] = entry.value.map(\.step)
-        }
-        if routes["default"] == nil, problems.isEmpty {
-            if let only = pools["main"] ?? (pools.count == 1 ? pools.values.first : nil) {
-                routes["default"] = [IPMap.Step(pool: only.name, budget: 4)]
-            } else {
-                problems.add("there are pools but no route “default”, and none of the pools is named “main”")
-            }
-        }
-        return routes
     }
 }

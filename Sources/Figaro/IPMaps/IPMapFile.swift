@@ -20,10 +20,16 @@ enum IPMapFile {
             } decode: {
                 pool($0)
             }
-            if let relays = section.optional("relays") {
-                relays.complain("not supported yet: handing mail to another relay comes with the external relay")
+            named(section.optional("relays")) {
+                map.relays.add($0, at: $1, $2)
+            } decode: {
+                RelayFile.decode($0)
             }
-            routes(section.optional("routes"), into: &map)
+            named(section.optional("routes")) {
+                map.routes.add($0, at: $1, $2)
+            } decode: {
+                RouteFile.decode($0)
+            }
             SiteFile.decode(section.optional("sites"), into: &map)
         }
     }
@@ -122,67 +128,5 @@ enum IPMapFile {
                 cooldown: cooldown ?? PoolDeclaration.cooldown)
         }
         return read ?? nil
-    }
-}
-
-extension IPMapFile {
-    private static func routes(_ field: Field?, into map: inout IPMapDeclarations) {
-        _ = field?.section { section in
-            for entry in section.entries() {
-                let steps = entry.value.section { route -> [StepDeclaration]? in
-                    let when = route.optional("when")
-                    if entry.name == "default" {
-                        when?.complain("the route “default” is for everything that no other route is for")
-                    } else if let when {
-                        condition(when, of: entry, into: &map)
-                    } else {
-                        entry.key.complain(
-                            "needs “when”: all but the route “default” are for something; { sender: <> }")
-                    }
-                    return route.required("steps")?.list(atLeast: 1, atMost: 32, step)
-                }
-                if let steps = steps ?? nil { map.routes.add(entry.name, at: entry.key, steps) }
-            }
-        }
-    }
-
-    /// `when: { sender: <> }`
-    private static func condition(
-        _ when: Field, of entry: (name: String, key: Field, value: Field), into map: inout IPMapDeclarations
-    ) {
-        _ = when.section { section in
-            for name in ["verdict", "customer", "sender_domain", "site"] {
-                section.optional(name)?.complain(
-                    "not supported yet: other conditions of a route come with the external relay")
-            }
-            guard let sender = section.optional("sender") else { return }
-            guard sender.value("<>, the sender of notices", { $0 == "<>" ? $0 : nil }) != nil else { return }
-            if let first = map.nullRoute {
-                sender.complain("<> has the route “\(first.name)” already, in \(first.place.place)")
-            } else {
-                map.nullRoute = (entry.name, entry.key)
-            }
-        }
-    }
-
-    /// `pool main/4`
-    private static func step(_ field: Field) -> StepDeclaration? {
-        let what = "a step such as pool main/4 (up to four sources of that pool)"
-        guard let text = field.string(what) else { return nil }
-        let words = text.split(separator: " ")
-        if words.first == "relay" {
-            field.complain("not supported yet: a step “relay …” comes with the external relay")
-            return nil
-        }
-        let parts = words.count == 2 ? words[1].split(separator: "/", omittingEmptySubsequences: false) : []
-        guard words.first == "pool", parts.count == 2, !parts[0].isEmpty, let budget = Int(parts[1]) else {
-            field.complain("expected \(what), found “\(text)”")
-            return nil
-        }
-        guard (1...1_000).contains(budget) else {
-            field.complain("the budget must be from 1 to 1000 sources, found \(budget)")
-            return nil
-        }
-        return StepDeclaration(step: IPMap.Step(pool: String(parts[0]), budget: budget), place: field)
     }
 }

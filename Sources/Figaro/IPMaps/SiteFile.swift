@@ -69,7 +69,7 @@ enum SiteFile {
 
     private static let needsLimits = "or at least one of “sessions”, “messages_per_session” and “rate”"
 
-    private static func limits(_ site: Section) -> SiteLimits {
+    static func limits(_ site: Section) -> SiteLimits {
         SiteLimits(
             sessions: site.optional("sessions")?.int(1...100_000),
             messagesPerSession: site.optional("messages_per_session")?.int(1...10_000),
@@ -88,12 +88,12 @@ enum SiteFile {
         return SiteLimits.Rate(messages: messages, per: span)
     }
 
-    private static func hostOrAddress(_ field: Field) -> String? {
+    static func hostOrAddress(_ field: Field) -> String? {
         guard let text = field.string("a host name or an address") else { return nil }
         return IPAddress(text).map(\.description) ?? field.hostName()
     }
 
-    private enum TLSWord: String, CaseIterable {
+    enum TLSWord: String, CaseIterable {
         case opportunistic, required, none
 
         var need: TLSNeed {

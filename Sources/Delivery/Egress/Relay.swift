@@ -1,0 +1,38 @@
+package import Mail
+package import SMTP
+
+extension IPMap {
+    /// Another relay that takes what receivers do not take from us.
+    package struct Relay: Sendable, Hashable {
+        package var name: String
+        /// A name or an address.
+        package var host: String
+        package var port: Int
+        package var tls: TLSNeed
+        /// Who we are there; nil where it knows us by our address. Only together with ``TLSNeed/required``.
+        package var login: Login?
+        /// What it is sent from: a declared pool's, or an address that leaves the choice to the system.
+        package var sources: [Source]
+        /// Messages a session carries, 1 or more; its limits may say less.
+        package var messagesPerSession: Int
+        package var limits: SiteLimits
+        /// How long refusals for `volume` must last until a message is handed over because of them; nil: never.
+        package var afterVolume: Timestamp.Span?
+
+        package init(
+            name: String, host: String, port: Int = 587, tls: TLSNeed = .required, login: Login? = nil,
+            sources: [Source], messagesPerSession: Int = 20, limits: SiteLimits = SiteLimits(),
+            afterVolume: Timestamp.Span? = nil
+        ) {
+            self.name = name
+            self.host = host
+            self.port = port
+            self.tls = tls
+            self.login = login
+            self.sources = sources
+            self.messagesPerSession = messagesPerSession
+            self.limits = limits
+            self.afterVolume = afterVolume
+        }
+    }
+}
