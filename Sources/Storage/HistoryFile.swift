@@ -1,4 +1,3 @@
-import Glibc
 import Logging
 package import Mail
 import Queue
@@ -20,17 +19,7 @@ final class HistoryFile: Sendable {
 
     /// Opens the file; one that cannot be used is renamed and begun anew.
     static func open(_ path: String, time: any TimeSource, log: Logger) throws -> HistoryFile {
-        do {
-            return try HistoryFile(path, time: time, log: log)
-        } catch let failure as StoreFailure where failure.kind == .diskFull {
-            // It is as good as it was.
-            throw failure
-        } catch {
-            log.error("history is set aside and begun anew", metadata: ["error": "\(error)"])
-            for end in ["-wal", "-shm"] { unlink(path + end) }
-            guard rename(path, path + ".unreadable") == 0 else { throw error }
-            return try HistoryFile(path, time: time, log: log)
-        }
+        try HintFile.open(path, "history is", log: log) { try HistoryFile(path, time: time, log: log) }
     }
 
     private init(_ path: String, time: any TimeSource, log: Logger) throws {

@@ -2,7 +2,8 @@ import Glibc
 import Queue
 import Synchronization
 
-/// The folder in which everything lies that must survive: `queue.sqlite`, `history.sqlite`, `content/`.
+/// The folder in which everything lies that must survive: `queue.sqlite`, `history.sqlite`, `paths.sqlite`,
+/// `content/`.
 ///
 /// Held by one process at a time: two that deliver from one spool would deliver everything twice.
 package final class Spool: Sendable {
@@ -12,6 +13,7 @@ package final class Spool: Sendable {
     package var contentPath: String { path + "/content" }
     var queuePath: String { path + "/queue.sqlite" }
     var historyPath: String { path + "/history.sqlite" }
+    var pathsPath: String { path + "/paths.sqlite" }
 
     /// There while a restore fills the folder, and after one that was cut off.
     static let restoring = "restoring"
