@@ -25,7 +25,8 @@ struct Scene {
         let sources = (1...count).map { number in
             Source(
                 name: "lab-\(number)", address: IPAddress(v4: 0x7F4D_0000 + UInt32(number)),
-                ehlo: "out-\(number).lab.example")
+                ehlo: "out-\(number).lab.example",
+                range: nullPool.contains(number - 1) ? "narrow" : "lab")
         }
         var map = IPMap(
             pools: ["main": IPMap.Pool(name: "main", sources: sources, messagesPerSession: messagesPerSession)],

@@ -43,7 +43,7 @@ extension Planner {
             }
         }
         if parcel != nil { return .tooPicky }
-        let soonest = (site.cooling.values.map(\.until) + unbound.values.map(\.until)).filter { $0 > now }.min()
+        let soonest = soonestFree(at: site)
         return .notNow(
             until: soonest ?? now + wait(round: site.failures),
             why: soonest == nil
@@ -101,18 +101,44 @@ extension Planner {
         from members: [Int], at site: Site, families: Set<Bool>, excluding: Set<Int>
     ) -> Int? {
         guard excluding.isEmpty else {
+            // A message that was refused once pays for no probe while there is another way.
             return pickFar(from: members, at: site, families: families, refused: excluding)
+                ?? members.filter { isUsable($0, families, excluding) && isProbe(table.sources[$0], at: site.receiver) }
+                .randomElement(using: &random)
         }
         guard !members.isEmpty else { return nil }
         for _ in 0..<8 {
             let candidate = members[Int.random(in: 0..<members.count, using: &random)]
-            if isFree(candidate, at: site, families, excluding) { return candidate }
+            guard isUsable(candidate, families, []) else { continue }
+            if case .rests = site.receiver.standing(of: table.sources[candidate], at: now) { continue }
+            return candidate
         }
-        return members.filter { isFree($0, at: site, families, excluding) }.randomElement(using: &random)
+        return members.filter { number in
+            guard isUsable(number, families, []) else { return false }
+            if case .rests = site.receiver.standing(of: table.sources[number], at: now) { return false }
+            return true
+        }.randomElement(using: &random)
     }
 
+    /// It may be used without further ado.
     func isFree(_ source: Int, at site: Site, _ families: Set<Bool>, _ excluding: Set<Int>) -> Bool {
-        families.contains(table.sources[source].address.isIPv4) && (site.cooling[source]?.until ?? now) <= now
-            && (unbound[source]?.until ?? now) <= now && !excluding.contains(source)
+        isUsable(source, families, excluding)
+            && site.receiver.standing(of: table.sources[source], at: now) == .free
+    }
+
+    private func isUsable(_ source: Int, _ families: Set<Bool>, _ excluding: Set<Int>) -> Bool {
+        families.contains(table.sources[source].address.isIPv4) && (unbound[source]?.until ?? now) <= now
+            && !excluding.contains(source)
+    }
+
+    /// When the first source of the first pool may be used; nil when nothing but its family keeps one from it.
+    private func soonestFree(at site: Site) -> Timestamp? {
+        (table.firstPool?.members ?? []).lazy.compactMap { number -> Timestamp? in
+            let bound = unbound[number]?.until ?? now
+            guard case .rests(let until) = site.receiver.standing(of: table.sources[number], at: now) else {
+                return bound > now ? bound : nil
+            }
+            return max(until, bound)
+        }.min()
     }
 }

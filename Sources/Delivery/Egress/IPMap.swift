@@ -1,3 +1,5 @@
+package import Mail
+
 /// What an operator's `ipmaps/` say, checked and expanded: which sources there are and how mail may use them.
 package struct IPMap: Sendable {
     package var pools: [String: Pool]
@@ -27,11 +29,17 @@ package struct IPMap: Sendable {
         package var sources: [Source]
         /// 1 or more.
         package var messagesPerSession: Int
+        /// How long a source rests for a site that refused it, the first time and each further time in a row, the last
+        /// one repeats; empty: as the planner is configured.
+        package var cooldown: [Timestamp.Span]
 
-        package init(name: String, sources: [Source], messagesPerSession: Int = 20) {
+        package init(
+            name: String, sources: [Source], messagesPerSession: Int = 20, cooldown: [Timestamp.Span] = []
+        ) {
             self.name = name
             self.sources = sources
             self.messagesPerSession = messagesPerSession
+            self.cooldown = cooldown
         }
     }
 

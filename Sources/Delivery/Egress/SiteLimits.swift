@@ -62,7 +62,11 @@ struct SiteRules {
 
     /// The domain's own rule, else that of the host which mail goes to first; the longest suffix wins.
     func rule(domain: String, host: String?) -> SiteRule? {
-        if let rule = byDomain[domain] { return rule }
+        byDomain[domain] ?? provider(host: host)
+    }
+
+    /// The rule of the provider that the host is one of.
+    func provider(host: String?) -> SiteRule? {
         guard !bySuffix.isEmpty, var name = host?[...] else { return nil }
         while true {
             if let rule = bySuffix[String(name)] { return rule }

@@ -6,11 +6,15 @@ package struct Source: Sendable, Hashable {
     package let name: String
     package let address: IPAddress
     package let ehlo: String
+    /// The range that it is a member of: receivers judge neighbours together.
+    package let range: String
 
-    package init(name: String, address: IPAddress, ehlo: String) {
+    /// - Parameter range: nil: what stands before the number in its name.
+    package init(name: String, address: IPAddress, ehlo: String, range: String? = nil) {
         self.name = name
         self.address = address
         self.ehlo = ehlo
+        self.range = range ?? name.lastIndex(of: "-").map { String(name[..<$0]) } ?? name
     }
 
     /// It has no address of its own: the system chooses one of the machine's.

@@ -21,6 +21,8 @@ struct SourceTable {
     /// Not one source of any pool may be used.
     private(set) var isOff = false
     private var pools: [String: Pool] = [:]
+    /// How long sources rest, by number, where a pool of theirs says so; of two pools the first by name.
+    private var cooldowns: [Int: [Timestamp.Span]] = [:]
     private var numbers: [String: Int] = [:]
 
     struct Pool {
@@ -80,6 +82,8 @@ struct SourceTable {
             pools[pool.name] = Pool(
                 name: pool.name, members: all, all: all, isMember: [],
                 messagesPerSession: max(1, pool.messagesPerSession))
+            guard !pool.cooldown.isEmpty else { continue }
+            for number in all where cooldowns[number] == nil { cooldowns[number] = pool.cooldown }
         }
         for (name, pool) in pools {
             var isMember = [Bool](repeating: false, count: sources.count)
@@ -87,6 +91,9 @@ struct SourceTable {
             pools[name]?.isMember = isMember
         }
     }
+
+    /// How long a source rests after each refusal in a row; nil where its pools do not say.
+    func cooldown(of number: Int) -> [Timestamp.Span]? { cooldowns[number] }
 
     func sources(ofPool name: String) -> Set<String>? {
         pools[name].map { pool in Set(pool.all.map { sources[$0].name }) }

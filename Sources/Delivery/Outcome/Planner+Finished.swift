@@ -61,10 +61,13 @@ extension Planner {
         }
         for group in groups.all {
             var judgement = judge(group.answer, for: piece, of: parcel, on: session)
-            if case .otherSource = judgement.verdict { step(&piece, session, &judgement) }
+            if case .otherSource = judgement.verdict {
+                cool(session, group.answer, judgement.reading)
+                step(&piece, session, &judgement)
+            }
             switch judgement.verdict {
             case .delivered:
-                if !session.site.cooling.isEmpty { session.site.cooling[session.source] = nil }
+                warm(session)
                 for recipient in group.recipients {
                     ended.append(delivered(recipient, group.answer, of: parcel, on: session))
                 }
@@ -118,7 +121,6 @@ extension Planner {
     /// A source was refused: remembers it with the work and its path, and walks the route's steps.
     private mutating func step(_ piece: inout Parcel.Piece, _ session: OpenSession, _ judgement: inout Judgement) {
         let name = session.plan.source.name
-        cool(session, at: session.site, judgement.reading)
         tallies[session.source].blamed += 1
         let route = piece.work.progress.route
         let steps = table.steps(of: route)

@@ -94,7 +94,7 @@ extension Planner {
     /// source, so that its budget bounds how many addresses are shown to this receiver.
     private mutating func charge(_ session: OpenSession, _ answer: PhaseAnswer, _ reading: Reading) {
         let site = session.site
-        cool(session, at: site, reading)
+        cool(session, answer, reading)
         let charged: Parcel?
         if let purpose = session.purpose, let index = site.picky.firstIndex(where: { $0 === purpose }) {
             charged = site.picky.remove(at: index)

@@ -29,7 +29,13 @@ package struct RouteExplanation: Sendable {
         case held(StandingOrders.Hold)
         case unbound(Unbound)
         /// The receiver refused it.
-        case cooling(Cause, until: Timestamp)
+        case cooling(Cooldown)
+        /// The receiver refused its range.
+        case rangeCooling(String, Cooldown)
+        /// It was refused and may be shown again, with one message to see; no obstacle to that one.
+        case probing(Cooldown)
+        /// It was refused, or its range was, and others are shown first.
+        case awaitingProbe(range: String, until: Timestamp)
         /// No host has an address of its family.
         case family
     }
@@ -83,15 +89,31 @@ extension Planner {
         if let hold = held[number] { return .held(hold) }
         if let unbound = unbound[number], unbound.until > now { return .unbound(unbound) }
         if !families.contains(table.sources[number].address.isIPv4) { return .family }
-        if let rest = site.cooling[number], rest.until > now { return .cooling(rest.cause, until: rest.until) }
-        return nil
+        let receiver = site.receiver
+        let source = table.sources[number]
+        if let rest = receiver.paths[source.address]?.cooldown, rest.until > now { return .cooling(rest) }
+        switch receiver.standing(of: source, at: now) {
+        case .free: return nil
+        case .probe:
+            return (receiver.paths[source.address]?.cooldown ?? receiver.ranges[source.range]?.cooldown).map {
+                .probing($0)
+            }
+        case .rests(let until):
+            guard let rest = receiver.ranges[source.range]?.cooldown, rest.until > now else {
+                return .awaitingProbe(range: source.range, until: until)
+            }
+            return .rangeCooling(source.range, rest)
+        }
     }
 
     /// The site that the domain's mail would wait at; one that is not known yet is made up and not kept.
     private func place(of domain: String, _ found: HostSet) -> Site {
         let (key, rule) = key(of: domain, found)
         if let site = sites[key] { return site }
-        let site = Site(key: key, hosts: found.hosts, allowance: rule.map { allowances[$0.name] ?? Allowance($0) })
+        let name = receiverName(of: key, host: found.hosts.first?.name)
+        let site = Site(
+            key: key, hosts: found.hosts, receiver: receivers[name] ?? Receiver(name: name),
+            allowance: rule.map { allowances[$0.name] ?? Allowance($0) })
         if let (name, order) = suspension(of: site) { site.blocked = order.block(of: name) }
         return site
     }

@@ -20,6 +20,8 @@ package struct DeliveryFigures: Sendable, Hashable {
     package var suspensions = 0
     /// Paths (source and site) that rest after a refusal of the source, by its cause.
     package var coolingPaths: [Cause: Int] = [:]
+    /// Ranges that a receiver turned away, each counted at each.
+    package var openBreakers = 0
 }
 
 extension Planner {
@@ -36,7 +38,12 @@ extension Planner {
             figures.idle += site.idle.count
             figures.busy += site.sessions - site.opening - site.idle.count
             if let block = site.blocked, block.until > now { figures.blockedSites += 1 }
-            for rest in site.cooling.values where rest.until > now { figures.coolingPaths[rest.cause, default: 0] += 1 }
+        }
+        for receiver in receivers.values {
+            for cooldown in receiver.paths.values.lazy.compactMap(\.cooldown) where cooldown.until > now {
+                figures.coolingPaths[cooldown.cause, default: 0] += 1
+            }
+            figures.openBreakers += receiver.ranges.values.count(where: \.isOpen)
         }
         return figures
     }

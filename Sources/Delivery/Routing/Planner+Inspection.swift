@@ -11,11 +11,10 @@ package struct KnownSource: Sendable {
     package var cooling: [Cause: Int]
 }
 
-/// A receiver that a source rests for.
+/// A receiver that a source rests for, or is shown again one message at a time.
 package struct CoolingPath: Sendable, Hashable {
     package var site: String
-    package var cause: Cause
-    package var until: Timestamp
+    package var cooldown: Cooldown
 }
 
 /// A receiver as the planner sees it.
@@ -65,27 +64,30 @@ package struct SiteState: Sendable {
 extension Planner {
     package mutating func sources(at now: Timestamp) -> [KnownSource] {
         self.now = now
-        var cooling: [Int: [Cause: Int]] = [:]
-        for site in sites.values {
-            for (number, rest) in site.cooling where rest.until > now {
-                cooling[number, default: [:]][rest.cause, default: 0] += 1
+        var cooling: [IPAddress: [Cause: Int]] = [:]
+        for receiver in receivers.values {
+            for (address, path) in receiver.paths {
+                guard let rest = path.cooldown, rest.until > now else { continue }
+                cooling[address, default: [:]][rest.cause, default: 0] += 1
             }
         }
         return table.current.sorted().map { number in
             KnownSource(
                 source: table.sources[number], tally: tallies[number], hold: held[number],
-                unbound: unbound[number].flatMap { $0.until > now ? $0 : nil }, cooling: cooling[number] ?? [:])
+                unbound: unbound[number].flatMap { $0.until > now ? $0 : nil },
+                cooling: cooling[table.sources[number].address] ?? [:])
         }
     }
 
     /// Receivers that a source rests for, the longest first.
     package mutating func paths(of source: String, at now: Timestamp, limit: Int) -> [CoolingPath] {
         guard let number = table.number(of: source) else { return [] }
-        let paths = sites.values.compactMap { site -> CoolingPath? in
-            guard let rest = site.cooling[number], rest.until > now else { return nil }
-            return CoolingPath(site: site.name, cause: rest.cause, until: rest.until)
+        let address = table.sources[number].address
+        let paths = receivers.values.compactMap { receiver -> CoolingPath? in
+            receiver.paths[address]?.cooldown.map { CoolingPath(site: receiver.name, cooldown: $0) }
         }
-        return Array(paths.sorted { ($1.until, $0.site) < ($0.until, $1.site) }.prefix(limit))
+        return Array(
+            paths.sorted { ($1.cooldown.until, $0.site) < ($0.cooldown.until, $1.site) }.prefix(limit))
     }
 
     /// All sites in memory, without their hosts.
@@ -112,7 +114,9 @@ extension Planner {
 
     func state(of site: Site, hosts: Bool) -> SiteState {
         var cooling: [Cause: Int] = [:]
-        for rest in site.cooling.values where rest.until > now { cooling[rest.cause, default: 0] += 1 }
+        for rest in site.receiver.paths.values.lazy.compactMap(\.cooldown) where rest.until > now {
+            cooling[rest.cause, default: 0] += 1
+        }
         let block = site.blocked.flatMap { $0.until > now ? SiteState.Block($0) : nil }
         return SiteState(
             name: site.name, rule: site.allowance?.rule, limit: site.limit(configuration.sessionsPerSite, at: now),

@@ -179,9 +179,9 @@ extension Planner {
     }
 
     /// Sites that were blocked for such a reason are looked at again now, with all that was kept back and need not be.
-    mutating func wake(_ isOver: (Site.Block.Kind) -> Bool) {
+    mutating func wake(where isMeant: (Site) -> Bool = { _ in true }, _ isOver: (Site.Block.Kind) -> Bool) {
         var woken: Set<ObjectIdentifier> = []
-        for site in sites.values {
+        for site in sites.values where isMeant(site) {
             guard let block = site.blocked, isOver(block.kind) else { continue }
             site.blocked = nil
             woken.insert(ObjectIdentifier(site))

@@ -31,7 +31,7 @@ extension Planner {
         let rules = Dictionary(new.map.rules.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         allowances = allowances.filter { rules[$0.key] == $0.value.rule }
         for site in sites.values {
-            if !table.renewed.isEmpty { site.cooling = site.cooling.filter { !table.renewed.contains($0.key) } }
+            site.receiver = receiver(of: site.key, host: site.hosts.first?.name)
             let rule = table.rules.rule(domain: site.key.domain ?? "", host: site.hosts.first?.name)
             site.allowance = rule.map { allowance(of: $0) }
             heed(site)

@@ -91,10 +91,13 @@ extension Planner {
         let (key, rule) = key(of: domain, found)
         if let site = sites[key] {
             site.hosts = found.hosts
+            site.receiver = receiver(of: key, host: found.hosts.first?.name)
             heed(site)
             return site
         }
-        let site = Site(key: key, hosts: found.hosts, allowance: rule.map { allowance(of: $0) })
+        let site = Site(
+            key: key, hosts: found.hosts, receiver: receiver(of: key, host: found.hosts.first?.name),
+            allowance: rule.map { allowance(of: $0) })
         sites[key] = site
         heed(site)
         return site
@@ -163,6 +166,8 @@ extension Planner {
             site.sessions > 0 || site.works > 0 || used.contains(ObjectIdentifier(site))
                 || (site.blocked.map { $0.until > now && $0.kind != .suspended } ?? false)
         }
+        let kept = Set(sites.values.map { ObjectIdentifier($0.receiver) })
+        receivers = receivers.filter { _, receiver in !receiver.isBlank || kept.contains(ObjectIdentifier(receiver)) }
         forgetAbove = max(10_000, domains.count * 2)
     }
 }

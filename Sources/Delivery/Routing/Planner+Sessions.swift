@@ -233,6 +233,7 @@ extension Planner {
     mutating func forget(_ session: OpenSession) {
         guard sessions.removeValue(forKey: session.id) != nil else { return }
         endTrial(of: session)
+        endProbe(session)
         session.site.sessions -= 1
         session.allowance?.sessions -= 1
         tallies[session.source].sessions -= 1
@@ -257,11 +258,14 @@ extension Planner {
                 port: site.key.port, tls: target.tls)
             let pool = table.pool(of: purpose?.route ?? "default", step: purpose?.step ?? 0)
             if sessions.count >= configuration.sessions, let oldest = idle.oldest { close(oldest) }
+            let isProbe = isProbe(plan.source, at: site.receiver)
             let session = OpenSession(
                 plan: plan, site: site, source: source,
-                limit: min(
-                    pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max),
+                limit: isProbe
+                    ? 1
+                    : min(pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max),
                 purpose: purpose)
+            if isProbe { beginProbe(session) }
             purpose?.sought = true
             session.trial = trial
             if let trial { trials.begin(trial) }
@@ -276,8 +280,11 @@ extension Planner {
             let parcels = drain(site)
             for parcel in parcels { end(parcel, at: site, cause: .domain, why: why) }
             return false
+        case .notNow(_, _, .sources) where site.probes > 0:
+            // What comes of its probe decides.
+            return false
         case .notNow(let until, let why, let kind):
-            block(site, until: until, why: why, kind: kind)
+            block(site, until: kind == .sources ? turn(of: site, notBefore: until) : until, why: why, kind: kind)
             return false
         case .off(let until, let why):
             // Others may have a pool that can be used.

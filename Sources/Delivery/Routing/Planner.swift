@@ -33,6 +33,8 @@ package struct Planner {
     var sites: [SiteKey: Site] = [:]
     var domains: [String: DomainState] = [:]
     var hosts: [HostPlace: HostMemory] = [:]
+    /// By name.
+    var receivers: [String: Receiver] = [:]
     /// By the name of their rule.
     var allowances: [String: Allowance] = [:]
     var sessions: [SessionID: OpenSession] = [:]

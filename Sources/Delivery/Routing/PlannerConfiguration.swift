@@ -20,8 +20,15 @@ package struct PlannerConfiguration: Sendable {
     package var window = 20_000
     /// Octets of content kept in memory.
     package var windowOctets = 256 << 20
-    /// How long a source rests for a site that refused it, and a source that cannot be bound.
-    package var cooldown = Timestamp.Span.minutes(30)
+    /// How long a source rests for a site that refused it: the first time, the second in a row, and so on; the last one
+    /// repeats. Pools may declare others.
+    package var cooldown: [Timestamp.Span] = [.minutes(30), .hours(1), .hours(2), .hours(6)]
+    /// So many distinct sources of a range refused by a site, with no acceptance from the range in between, open the
+    /// range's breaker; 2 or more.
+    package var rangeBreaker = 8
+    /// A site that turned a source or a range away is shown one session in this time from each range, to see.
+    package var probeInterval = Timestamp.Span.seconds(10)
+    /// How long a source that cannot be bound is left alone.
     package var unboundRest = Timestamp.Span.minutes(1)
     /// 8-bit content that no host of a site takes by name (RFC 6152) fails with 5.6.3 instead of going as it is.
     package var refusesEightBit = false

@@ -3,11 +3,12 @@ import DequeModule
 import Mail
 import Queue
 
-/// A receiver: the hosts that take its mail, what waits for it, and what is known about the way there.
-///
-/// In this first form a site is a set of MX hosts (or the fixed way of an ip map).
+/// A set of MX hosts (or the fixed way of an ip map): what a session may be reused for, and what waits for it. What is
+/// known about the way there belongs to its ``Receiver``, which many of them may share.
 final class Site {
     let key: SiteKey
+    /// May be another one after a reload, or when other hosts take the mail.
+    var receiver: Receiver
     var hosts: [HostSet.Host]
     /// What limits it, with what other sites use of it; nil where only the node's limits count.
     var allowance: Allowance?
@@ -23,8 +24,8 @@ final class Site {
     var sessions = 0
     /// Addresses that the rule on where to connect forbids.
     var forbidden: Set<IPAddress> = []
-    /// Sources this site refused, by index, and until when they rest for it.
-    var cooling: [Int: Cooling] = [:]
+    /// Sessions of it that probe.
+    var probes = 0
     var blocked: Block?
     /// It took no further session while it had this many; believed until then.
     var enough: (sessions: Int, until: Timestamp)?
@@ -45,8 +46,9 @@ final class Site {
     /// Where it stands in line for a session.
     var lines: Set<Trials.Kind> = []
 
-    init(key: SiteKey, hosts: [HostSet.Host], allowance: Allowance? = nil) {
+    init(key: SiteKey, hosts: [HostSet.Host], receiver: Receiver, allowance: Allowance? = nil) {
         self.key = key
+        self.receiver = receiver
         self.hosts = hosts
         self.allowance = allowance
     }
@@ -69,12 +71,6 @@ final class Site {
         var kind = Kind.receiver
         /// Because of what an operator said.
         var isOperators = false
-    }
-
-    /// A source that the site refused rests.
-    struct Cooling {
-        var until: Timestamp
-        var cause: Cause
     }
 
     /// As traces name it: the host that mail goes to first.
@@ -122,6 +118,8 @@ final class OpenSession {
     let plan: SessionPlan
     /// Messages it may carry.
     let limit: Int
+    /// It is to show whether the receiver takes the source, or its range, again.
+    var isProbe = false
     /// Its site was not proven when it was opened; nil once that is decided.
     var trial: Trials.Kind?
     var opened: Timestamp?

@@ -30,10 +30,4 @@ extension Planner {
         if taken { tallies[session.source].delivered += 1 }
         if refused { tallies[session.source].refused += 1 }
     }
-
-    /// The site refused the source: the path rests.
-    mutating func cool(_ session: OpenSession, at site: Site, _ reading: Reading?) {
-        site.cooling[session.source] = Site.Cooling(
-            until: now + (reading?.hold ?? configuration.cooldown), cause: reading?.cause ?? .source)
-    }
 }

@@ -9,12 +9,7 @@ struct LoadedConfiguration: Sendable {
     /// What notices say, by language.
     var texts: [String: NoticeTexts]
 
-    /// The planner's settings, those of the ip map among them.
-    var planner: PlannerConfiguration {
-        var planner = node.planner
-        planner.cooldown = ipmap.cooldown
-        return planner
-    }
+    var planner: PlannerConfiguration { node.planner }
 
     /// Reads and checks all files.
     ///

@@ -113,7 +113,13 @@ extension RouteExplanation.Obstacle {
             "\(hold.kind.rawValue) by \(hold.order.by), \(hold.order.reason)"
                 + (hold.order.until.map { ", until \(UTCTime.text($0))" } ?? "")
         case .unbound(let unbound): "cannot be used here, \(unbound.why)"
-        case .cooling(let cause, _): "refused by this receiver, cause \(cause.rawValue)"
+        case .cooling(let rest): "refused by this receiver, cause \(rest.cause.rawValue), \(rest.rule)"
+        case .rangeCooling(let range, let rest):
+            "of the range \(range), which this receiver refused: \(rest.reply), until \(UTCTime.text(rest.until))"
+        case .probing(let rest):
+            "refused before, cause \(rest.cause.rawValue), \(rest.rule): may show one message now, to see"
+        case .awaitingProbe(let range, let until):
+            "of the range \(range), of which one source at a time is shown: the next at \(UTCTime.text(until))"
         case .family: "of a family that this receiver has no address of"
         }
     }

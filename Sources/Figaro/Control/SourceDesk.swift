@@ -40,7 +40,7 @@ struct SourceDesk: Sendable {
         do throws(SourceNames.Unknown) {
             for var report in try reports(request.names) {
                 report.paths = engine.paths(of: report.name, limit: Self.paths).map {
-                    SourceReport.Path(site: $0.site, cause: $0.cause.rawValue, until: UTCTime.text($0.until))
+                    SourceReport.Path($0)
                 }
                 guard caller.send(report) else { return ControlEnd() }
             }

@@ -1,3 +1,6 @@
+import Delivery
+import Mail
+
 /// What is asked of the ``SourceDesk``.
 struct SourceRequest: Codable, Sendable, Hashable {
     enum Verb: String, Codable, Sendable {
@@ -28,6 +31,22 @@ struct SourceReport: Codable, Sendable, Hashable {
         var site: String
         var cause: String
         var until: String
+        /// How often in a row it was refused, less what successes took back.
+        var level: Int
+        /// What read the refusal, and its first line.
+        var rule: String
+        var reply: String
+
+        init(_ path: CoolingPath) {
+            site = path.site
+            cause = path.cooldown.cause.rawValue
+            until = UTCTime.text(path.cooldown.until)
+            level = path.cooldown.level
+            rule = path.cooldown.rule
+            reply = path.cooldown.reply
+        }
+
+        fileprivate var said: String { "\(site), cause \(cause), level \(level), until \(until), \(rule): \(reply)" }
     }
 
     var name: String
@@ -66,7 +85,7 @@ struct SourceReport: Codable, Sendable, Hashable {
         lines.append("sessions  \(sessions) open")
         lines.append("messages  \(delivered) delivered, \(refused) refused, \(blamed) of them for the address")
         lines.append("cooling   for \(cooling) receivers")
-        lines += (paths ?? []).map { "          \($0.site), cause \($0.cause), until \($0.until)" }
+        lines += (paths ?? []).map { "          \($0.said)" }
         return lines.map { Visible.text($0) }
     }
 

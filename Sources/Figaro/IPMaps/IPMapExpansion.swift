@@ -6,8 +6,6 @@ struct ExpandedIPMap: Sendable {
     var map: IPMap
     /// Every source, also those that may not send, in the order of the files.
     var sources: [Described]
-    /// How long a source rests for a site that refused it.
-    var cooldown: Timestamp.Span
     /// How many sources of a pool are to be left by what operators take out of use, by its name.
     var minimumActive: [String: Int]
     /// What is allowed and probably not meant, one line each.
@@ -64,8 +62,6 @@ struct IPMapExpansion {
             map: IPMap(
                 pools: pools, routes: routes, relays: relays, sites: sites, rules: rules + builtIn),
             sources: sources,
-            cooldown: (declared.pools["main"] ?? declared.pools.entries.first?.value)?.cooldown.first
-                ?? PlannerConfiguration().cooldown,
             minimumActive: Dictionary(
                 declared.pools.entries.map { ($0.name, $0.value.minimumActive) },
                 uniquingKeysWith: { first, _ in first }),
@@ -85,7 +81,7 @@ struct IPMapExpansion {
                     return
                 }
                 let ehlo = template.name(for: member.address, index: member.number)
-                guard add(Source(name: "\(name)-\(member.number)", address: member.address, ehlo: ehlo), name, place)
+                guard add(member.source(of: name, ehlo: ehlo), name, place)
                 else { return }
             }
         } catch {
@@ -104,7 +100,8 @@ struct IPMapExpansion {
         let template = declared.ranges[name]?.ehlo
         for (index, address) in addresses.enumerated() where byAddress[address] == nil {
             let ehlo = template?.name(for: address, index: index + 1) ?? hostName
-            guard add(Source(name: "\(name)-\(index + 1)", address: address, ehlo: ehlo), name, place) else { return }
+            let member = RangeExpansion.Member(number: index + 1, address: address)
+            guard add(member.source(of: name, ehlo: ehlo), name, place) else { return }
         }
     }
 
@@ -180,7 +177,9 @@ extension IPMapExpansion {
 
     private func pool(_ name: String, _ declaration: PoolDeclaration, _ members: [Int]) -> IPMap.Pool {
         let sending = members.map { sources[$0] }.filter(\.state.maySend).map(\.source)
-        return IPMap.Pool(name: name, sources: sending, messagesPerSession: declaration.messagesPerSession)
+        return IPMap.Pool(
+            name: name, sources: sending, messagesPerSession: declaration.messagesPerSession,
+            cooldown: declaration.cooldown)
     }
 
     private func members(of pool: PoolDeclaration) -> [Int] {

@@ -1,3 +1,4 @@
+import Delivery
 import Mail
 
 /// Turns a range into its addresses.
@@ -9,6 +10,10 @@ enum RangeExpansion {
         /// `vienna-17` is number 17: the place in the network, so that an exclusion renames nobody.
         var number: Int
         var address: IPAddress
+
+        func source(of range: String, ehlo: String) -> Source {
+            Source(name: "\(range)-\(number)", address: address, ehlo: ehlo, range: range)
+        }
     }
 
     /// What cannot be done, in words.
