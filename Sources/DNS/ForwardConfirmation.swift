@@ -1,6 +1,4 @@
-import Glibc
 package import Mail
-import NIOCore
 
 /// Whether the DNS confirms the name that an address gives itself: its PTR record names it, and the name leads back to
 /// the address (RFC 1912 section 2.1). Receivers ask this of every sender.
@@ -16,9 +14,6 @@ package enum ForwardConfirmation {
         }
     }
 
-    /// Questions on the way at a time.
-    private static let underWay = 256
-
     /// Asks for all of them, on the caller's thread; blocks.
     ///
     /// - Parameter timeout: for each question.
@@ -30,36 +25,12 @@ package enum ForwardConfirmation {
         let questions = subjects.flatMap { subject in
             [Question(reverseName(of: subject.address), .ptr), forward(subject)]
         }
-        let answers = ask(questions, context, .milliseconds(max(1, min(configuration.timeout.milliseconds, 600_000))))
+        let answers = context.answers(to: questions, within: configuration.timeout)
         return subjects.indices.map { fault(subjects[$0], answers[2 * $0], answers[2 * $0 + 1]) }
     }
 
     private static func forward(_ subject: Subject) -> Question {
         Question(subject.name.lowercased(), subject.address.isIPv4 ? .a : .aaaa)
-    }
-
-    /// In the order of the questions; those without an answer in time have failed.
-    private static func ask(_ questions: [Question], _ context: UnboundContext, _ timeout: TimeAmount) -> [Lookup] {
-        var answers = [Lookup](repeating: .failed("no answer in time"), count: questions.count)
-        var waiting: [UInt: (index: Int, until: NIODeadline)] = [:]
-        var next = 0
-        while next < questions.count || !waiting.isEmpty {
-            while waiting.count < underWay, next < questions.count {
-                if let ticket = context.ask(questions[next]) { waiting[ticket] = (next, .now() + timeout) }
-                next += 1
-            }
-            var ready = [pollfd(fd: context.descriptor, events: Int16(POLLIN), revents: 0)]
-            _ = poll(&ready, 1, 100)
-            for (ticket, lookup) in context.process() {
-                if let question = waiting.removeValue(forKey: ticket) { answers[question.index] = lookup }
-            }
-            let now = NIODeadline.now()
-            for (ticket, question) in waiting where question.until <= now {
-                context.cancel(ticket)
-                waiting[ticket] = nil
-            }
-        }
-        return answers
     }
 
     static func fault(_ subject: Subject, _ pointer: Lookup, _ forward: Lookup) -> String? {
@@ -91,13 +62,18 @@ package enum ForwardConfirmation {
 
     /// RFC 1035 section 3.5, and RFC 3596 section 2.5 for IPv6.
     static func reverseName(of address: IPAddress) -> String {
-        if let v4 = address.v4 {
-            return "\(v4 & 255).\(v4 >> 8 & 255).\(v4 >> 16 & 255).\(v4 >> 24).in-addr.arpa"
-        }
-        let digits = [address.low, address.high].flatMap { word in
+        address.reversedLabels + (address.isIPv4 ? ".in-addr.arpa" : ".ip6.arpa")
+    }
+}
+
+extension IPAddress {
+    /// Its octets, or the hexadecimal digits of IPv6, from the last to the first, with dots between.
+    var reversedLabels: String {
+        if let v4 { return "\(v4 & 255).\(v4 >> 8 & 255).\(v4 >> 16 & 255).\(v4 >> 24)" }
+        let digits = [low, high].flatMap { word in
             (0..<16).map { String(word >> UInt64(4 * $0) & 15, radix: 16) }
         }
-        return digits.joined(separator: ".") + ".ip6.arpa"
+        return digits.joined(separator: ".")
     }
 }
 

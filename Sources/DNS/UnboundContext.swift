@@ -96,6 +96,8 @@ final class UnboundContext {
         var options = [
             // A forwarder on this machine is the usual case, and forbidden by default.
             ("do-not-query-localhost:", "no"),
+            // Private addresses have names where somebody gave them some, and only the configured servers know.
+            ("unblock-lan-zones:", "yes"),
             // A forwarder that was away for a moment is asked again soon, not after fifteen minutes.
             ("infra-host-ttl:", "60"),
             ("infra-keep-probing:", "yes"),
@@ -121,7 +123,7 @@ final class UnboundContext {
         try check(ub_ctx_async(context, 1), "thread")
         // Names that libunbound answers by itself although the configured servers may know better (RFC 6761 section 6.2
         // leaves `test` to them). The first call also starts the context, so what is wrong with it comes out here.
-        for zone in ["test.", "invalid.", "home.arpa."] {
+        for zone in ["test.", "invalid.", "home.arpa.", "127.in-addr.arpa."] {
             try check(ub_ctx_zone_remove(context, zone), "start")
         }
     }

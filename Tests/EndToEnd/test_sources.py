@@ -19,6 +19,7 @@ from load.ledger import message
 from servers.figaro import Figaro, binary, range_of_254
 from servers.process import free_port, wait_until
 from servers.receiver import Receiver
+from servers.unbound import Unbound
 
 
 def send(figaro, identifier, recipient="reader@sink.example"):
@@ -160,6 +161,63 @@ def test_every_source_is_tried_by_check(folder):
     code, said = run(figaro, "ip", "check", "far-1", "--dns", "--json")
     found = json.loads(said)
     assert code == 1 and found["checked"] == 1 and "PTR" in found["faults"][0]["dns"], said
+
+
+def asked(folder, started, lists=()):
+    """A relay with seven sources whose names a real DNS knows, some of them otherwise; their faults by address."""
+    last = {number: f"127.77.9.{number}" for number in range(1, 8)}
+    out = {number: f"out-{number}.relay.example" for number in last}
+    pointers = {last[1]: [out[1]], last[3]: ["host-3.isp.example"], last[4]: [out[4]], last[5]: [out[5]],
+                last[6]: ["other.relay.example", out[6].upper()], last[7]: [out[7]]}
+    records = [*(f"out-{number} A {last[number]}" for number in (1, 2, 3, 6, 7)), "out-5 A 127.77.9.55"]
+    # One list as it should be, one that has everything, one that no longer is a list, one that does not serve us.
+    listing = [f"{'.'.join(reversed(address.split('.')))}.good A {code}"
+               for address, code in (("127.0.0.2", "127.0.0.2"), (last[7], "127.0.0.4"), (last[1], "127.0.0.10"))]
+    refusing = [f"{number}.0.0.127.refusing A 127.255.255.254" for number in (1, 2)]
+    dns = started(Unbound(folder / "dns", "relay.example", [*records, *listing, *refusing], pointers=pointers,
+                          below={"all": "127.0.0.2"}))
+    figaro = Figaro(folder / "figaro", 2526, ipmap={
+        "ranges": {"few": {"cidr": "127.77.9.0/29", "exclude": ["127.77.9.0"], "ehlo": "out-{4}.relay.example"}}},
+        configuration={"dns": {"servers": [f"127.0.0.1:{dns.port}"], "timeout": "5s",
+                               "block_lists": [f"{name}.relay.example" for name in lists]}})
+    return figaro
+
+
+def test_names_of_sources_are_checked_with_a_real_dns(folder, started):
+    figaro = asked(folder, started)
+    code, said = run(figaro, "ip", "check", "--dns", "--json")
+    found = json.loads(said)
+    faults = {each["address"].rpartition(".")[2]: each["dns"] for each in found["faults"]}
+    assert code == 1 and found["checked"] == 7 and found["dns_asked"] and faults == {
+        "2": "it has no PTR",
+        "3": "its PTR is host-3.isp.example, not out-3.relay.example",
+        "4": "out-4.relay.example has no address",
+        "5": "out-5.relay.example leads to 127.77.9.55",
+    }, said
+    code, said = run(figaro, "ip", "check", "127.77.9.1", "127.77.9.6", "127.77.9.7", "--dns")
+    assert code == 0 and "3 of them well" in said, said
+    # What cannot be asked for is said, and is not good news.
+    figaro.write_ipmap({"ranges": {"few": {"cidr": "127.77.9.1/32", "ehlo": "out-{4}.broken.relay.example"}}})
+    code, said = run(figaro, "ip", "check", "--dns")
+    assert code == 1 and "out-1.broken.relay.example cannot be asked for" in said, said
+
+
+def test_sources_are_looked_for_on_block_lists(folder, started):
+    figaro = asked(folder, started, lists=["good"])
+    code, said = run(figaro, "ip", "check", "--dns", "--json")
+    found = json.loads(said)
+    faults = {each["address"].rpartition(".")[2]: each["lists"] for each in found["faults"] if each["lists"]}
+    assert code == 1 and found["useless_lists"] == [] and faults == {
+        "1": ["listed by good.relay.example (127.0.0.10)"], "7": ["listed by good.relay.example (127.0.0.4)"]}, said
+    # Lists that say nothing that counts are named, and nobody is listed by them.
+    figaro.settings["dns"]["block_lists"] = [f"{name}.relay.example" for name in ("all", "none", "refusing", "broken")]
+    figaro.write_configuration()
+    code, said = run(figaro, "ip", "check", "127.77.9.1", "--dns", "--json")
+    found = json.loads(said)
+    assert code == 1 and found["faults"] == [], said
+    every, none, refusing, broken = found["useless_lists"]
+    assert "lists everything" in every and "test entry 127.0.0.2" in none
+    assert "refuses to say (127.255.255.254)" in refusing and "cannot be asked" in broken, said
 
 
 def test_a_suspended_site_waits_with_the_reason_and_goes_when_resumed(folder, started):

@@ -24,6 +24,8 @@ struct NodeConfiguration: Sendable {
     /// What may be connected to although it is not public.
     var allow: [Reach.Allowed] = []
     var resolver: UnboundResolver.Configuration
+    /// Lists in the DNS that `figaro ip check --dns` looks for our addresses on.
+    var blockLists: [String] = []
     /// Folder; nil for the built-in map.
     var ipmaps: String?
     /// File of reply rules; nil for the built-in ones.

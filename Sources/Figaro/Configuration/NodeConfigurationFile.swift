@@ -62,7 +62,8 @@ struct NodeConfigurationFile {
         var minimumDiskFree = 200 << 20
         let limits = section.optional("limits")?.section { self.limits($0, &minimumDiskFree) } ?? Limits()
         let delivery = section.optional("delivery")?.section(self.delivery) ?? DeliverySection()
-        let resolver = section.optional("dns")?.section(dns) ?? UnboundResolver.Configuration()
+        var blockLists: [String] = []
+        let resolver = section.optional("dns")?.section { self.dns($0, &blockLists) } ?? UnboundResolver.Configuration()
         let postmaster = section.optional("postmaster").flatMap { field in
             field.value("a mail address such as postmaster@example.com") { try? Address(parsing: $0) }
         }
@@ -79,8 +80,8 @@ struct NodeConfigurationFile {
             hostname: hostname, spool: spool, control: control, user: user, intake: intake,
             minimumDiskFree: minimumDiskFree, planner: delivery.planner, session: delivery.session,
             allow: delivery.allow,
-            resolver: resolver, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log, notices: notices,
-            history: history)
+            resolver: resolver, blockLists: blockLists, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log,
+            notices: notices, history: history)
     }
 
     private func machineName(_ section: Section) -> String? {
@@ -189,12 +190,19 @@ struct NodeConfigurationFile {
 }
 
 extension NodeConfigurationFile {
-    private func dns(_ section: Section) -> UnboundResolver.Configuration {
+    private func dns(_ section: Section, _ blockLists: inout [String]) -> UnboundResolver.Configuration {
         var dns = UnboundResolver.Configuration()
         section.set(&dns.servers, "servers") { servers in
             servers.list(atMost: 16) { field in
                 field.value("a name server such as 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353") {
                     Self.isNameServer($0) ? $0 : nil
+                }
+            }
+        }
+        section.set(&blockLists, "block_lists") { lists in
+            lists.list(atMost: 32) { field in
+                field.value("the name of a block list such as zen.spamhaus.org") {
+                    HostName.fault(in: $0) == nil && $0.contains(".") ? $0.lowercased() : nil
                 }
             }
         }

@@ -31,10 +31,11 @@ remote-control:
 class Unbound:
     """Answers for one zone; below `broken.ZONE` every answer is SERVFAIL."""
 
-    def __init__(self, folder, zone, records, place=None, below=None, ttl=300):
+    def __init__(self, folder, zone, records, place=None, below=None, ttl=300, pointers=None):
         """Each of `records` is `name type data`, its name within the zone, `@` for the zone itself. `place` is its
         address and port; a free port of 127.0.0.1 unless it is given. `below` maps names within the zone to addresses:
-        whatever stands below such a name has that address, `ttl` seconds long."""
+        whatever stands below such a name has that address, `ttl` seconds long. `pointers` maps addresses of loopback
+        to the names that their PTR records have, a list each."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.address, self.port = place or ("127.0.0.1", free_port(kind=socket.SOCK_DGRAM))
@@ -43,6 +44,10 @@ class Unbound:
         for name, address in (below or {}).items():
             data += f'  local-zone: "{name}.{zone}." redirect\n'
             data += f'  local-data: "{name}.{zone}. {ttl} IN A {address}"\n'
+        data += '  local-zone: "127.in-addr.arpa." static\n' if pointers else ""
+        for address, names in (pointers or {}).items():
+            reverse = ".".join(reversed(address.split(".")))
+            data += "".join(f'  local-data: "{reverse}.in-addr.arpa. 60 IN PTR {name}."\n' for name in names)
         (folder / "unbound.conf").write_text(_configuration.format(
             address=self.address, port=self.port, folder=folder, zone=zone, data=data.rstrip(), dead=free_port()))
         self.process = Process("unbound", ["/usr/sbin/unbound", "-d", "-c", folder / "unbound.conf"], folder)
