@@ -105,19 +105,20 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
 
     /// Asks for the hosts as for a message, and calls back on any thread; in words why there are none.
     package func explain(
-        nullSender: Bool, domain: String,
+        _ question: RouteQuestion,
         then: @escaping @Sendable (Result<RouteExplanation, UnknownHosts>) -> Void
     ) {
         let answer: @Sendable (Resolution) -> Void = { [weak self] resolution in
             guard let self else { return }
             switch resolution {
             case .hosts(let hosts):
-                then(.success(self.look { $0.explain(nullSender: nullSender, domain: domain, hosts, at: $1) }))
-            case .never(let reason): then(.failure(UnknownHosts(isFinal: true, why: reason.said(of: domain))))
+                then(.success(self.look { $0.explain(question, hosts, at: $1) }))
+            case .never(let reason):
+                then(.failure(UnknownHosts(isFinal: true, why: reason.said(of: question.domain))))
             case .later(let why): then(.failure(UnknownHosts(isFinal: false, why: why)))
             }
         }
-        switch look({ planner, _ in planner.lookup(of: domain) }) {
+        switch look({ planner, _ in planner.lookup(of: question.domain) }) {
         case .mail(let domain): resolver.resolve(domain, then: answer)
         case .host(let name, _): resolver.resolve(host: name, then: answer)
         }

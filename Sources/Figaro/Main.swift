@@ -18,6 +18,7 @@ import ArgumentParser
             While it runs:
               figaro queue list
               figaro trace ID
+              figaro explain ID
               figaro audit
               figaro backup --to FOLDER
               figaro ip list
@@ -28,8 +29,8 @@ import ArgumentParser
         version: version,
         subcommands: [
             ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
-            AuditCommand.self, BackupCommand.self, RestoreCommand.self, SupportBundleCommand.self,
-            CompletionCommand.self, ManualCommand.self, RepliesCommand.self,
+            MessageExplainCommand.self, AuditCommand.self, BackupCommand.self, RestoreCommand.self,
+            SupportBundleCommand.self, CompletionCommand.self, ManualCommand.self, RepliesCommand.self,
             SourceCommand.self, SiteCommand.self, ReloadCommand.self, TopCommand.self,
         ])
 }

@@ -1,13 +1,37 @@
 package import DNS
 package import Mail
+package import Queue
+
+/// Whose way is asked for.
+package struct RouteQuestion: Sendable {
+    package var customer: String
+    package var sender: ReversePath
+    /// Of the recipients, in lower case.
+    package var domain: String
+    /// A message that is in the queue, with what is remembered of it; nil for one that has yet to come.
+    package var underway: (message: MessageID, progress: Progress)?
+
+    package init(
+        customer: String, sender: ReversePath, domain: String,
+        underway: (message: MessageID, progress: Progress)? = nil
+    ) {
+        self.customer = customer
+        self.sender = sender
+        self.domain = domain
+        self.underway = underway
+    }
+}
 
 /// How a message would go at this moment.
 package struct RouteExplanation: Sendable {
     package var route: String
-    /// It has a route of its own, being from <>.
-    package var isNullSender: Bool
+    /// File and line of the route; empty where it is of no file.
+    package var place: String
+    /// Which mail the route is for.
+    package var when: IPMap.Condition
     package var steps: [IPMap.Step]
-    /// The step that is used first; the others before it have no source that may be used.
+    /// The step that is used first; the others before it have no source that may be used. As many as there are steps:
+    /// all are spent, and each retry has one source.
     package var first: Int
     /// Its pool; a relay's has the relay's name.
     package var pool: String?
@@ -18,6 +42,16 @@ package struct RouteExplanation: Sendable {
     package var tls: TLSNeed
     /// Every source of the pool of that step.
     package var sources: [SourceVerdict]
+    /// The session that carries it at this moment.
+    package var onWire: OnWire?
+    /// It is in memory and waits for a session.
+    package var isInMemory: Bool
+
+    package struct OnWire: Sendable, Hashable {
+        package var source: Source
+        package var host: String
+        package var address: IPAddress
+    }
 
     package struct SourceVerdict: Sendable {
         package var source: Source
@@ -38,6 +72,10 @@ package struct RouteExplanation: Sendable {
         case awaitingProbe(range: String, until: Timestamp)
         /// No host has an address of its family.
         case family
+        /// The receiver refused this message from it.
+        case tried
+        /// The message keeps to another one.
+        case notPinned(String)
     }
 }
 
@@ -57,40 +95,76 @@ extension Planner {
 
     /// - Parameter found: the hosts that take the domain's mail, as the resolver has them.
     package mutating func explain(
-        nullSender: Bool, domain: String, _ found: HostSet, at now: Timestamp
+        _ question: RouteQuestion, _ found: HostSet, at now: Timestamp
     ) -> RouteExplanation {
         self.now = now
-        let route = table.choice.route(
-            of: RouteChoice.Mail(
-                customer: "", sender: nullSender ? .null : .address(Address(localPart: "", domain: "")),
-                domain: domain, site: [], verdict: nil))
+        let progress = question.underway?.progress
+        let site = place(of: question.domain, found)
+        let route = routeName(of: question, at: site)
         let steps = table.steps(of: route)
-        let first = table.usable(route, from: 0)
-        let pool = table.pool(of: route, step: 0)
-        let site = place(of: domain, found)
+        let step = progress?.step ?? 0
+        let pool = table.pool(of: route, step: step)
         var state = state(of: site, hosts: false)
         state.hosts = hosts(of: found.hosts, at: site)
-        if let block = block(of: domain) { state.block = SiteState.Block(block) }
+        if let block = block(of: question.domain) { state.block = SiteState.Block(block) }
         let families = Set(
             found.hosts.flatMap(\.addresses).filter { !site.forbidden.contains($0) }.map(\.isIPv4))
+        let key = question.underway.map { WorkKey(message: $0.message, domain: question.domain) }
         return RouteExplanation(
-            route: route, isNullSender: nullSender && route != "default", steps: steps, first: first,
-            pool: pool?.name,
+            route: route, place: table.routes[route]?.place ?? "", when: table.routes[route]?.when ?? .init(),
+            steps: steps, first: min(table.usable(route, from: step), steps.count), pool: pool?.name,
             messagesPerSession: min(
                 pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max),
             site: state, port: site.key.port, tls: site.key.tls,
             sources: (pool?.all ?? []).map { number in
                 RouteExplanation.SourceVerdict(
-                    source: table.sources[number], obstacle: obstacle(number, at: site, families))
-            })
+                    source: table.sources[number], obstacle: obstacle(number, progress, at: site, families))
+            },
+            onWire: key.flatMap { onWire($0) }, isInMemory: key.map { isWaiting($0, at: site) } ?? false)
     }
 
-    private func obstacle(_ number: Int, at site: Site, _ families: Set<Bool>) -> RouteExplanation.Obstacle? {
+    /// That of a message which has one, where the map still has it; else the one that it would get.
+    private func routeName(of question: RouteQuestion, at site: Site) -> String {
+        if let name = question.underway?.progress.route, name != "default", table.routes[name] != nil { return name }
+        return table.choice.route(
+            of: RouteChoice.Mail(
+                customer: question.customer, sender: question.sender, domain: question.domain,
+                site: [site.allowance?.rule.name].compactMap(\.self) + site.hosts.map(\.name),
+                verdict: question.underway?.progress.verdict))
+    }
+
+    private func onWire(_ key: WorkKey) -> RouteExplanation.OnWire? {
+        let carrying = sessions.values.first { session in
+            session.parcel?.pieces.contains { $0.work.key == key && $0.wired > 0 } ?? false
+        }
+        return carrying.map {
+            RouteExplanation.OnWire(
+                source: table.sources[$0.source], host: $0.plan.host, address: $0.plan.address)
+        }
+    }
+
+    private func isWaiting(_ key: WorkKey, at site: Site) -> Bool {
+        func has(_ parcel: Parcel) -> Bool { parcel.pieces.contains { $0.work.key == key } }
+        return site.picky.contains(where: has) || site.plain.some(site.plain.count).contains(where: has)
+            || domains[key.domain]?.waiting.contains(where: has) ?? false
+    }
+
+    private func obstacle(
+        _ number: Int, _ progress: Progress?, at site: Site, _ families: Set<Bool>
+    ) -> RouteExplanation.Obstacle? {
         if let hold = held[number] { return .held(hold) }
         if let unbound = unbound[number], unbound.until > now { return .unbound(unbound) }
         if !families.contains(table.sources[number].address.isIPv4) { return .family }
-        let receiver = site.receiver
-        let source = table.sources[number]
+        let name = table.sources[number].name
+        if let pinned = progress?.pinned, let keeper = table.number(of: pinned), held[keeper] == nil {
+            return pinned == name ? nil : .notPinned(pinned)
+        }
+        if progress?.tried.contains(name) == true { return .tried }
+        return rest(of: table.sources[number], at: site.receiver)
+    }
+
+    /// What the receiver's refusals before say against it.
+    private func rest(of source: Source, at receiver: Receiver) -> RouteExplanation.Obstacle? {
         if let rest = receiver.paths[source.address]?.cooldown, rest.until > now { return .cooling(rest) }
         switch receiver.standing(of: source, at: now) {
         case .free: return nil

@@ -8,6 +8,7 @@ struct ControlDesk: Sendable {
     let site: SiteDesk
     let reload: ReloadDesk
     let explain: ExplainDesk
+    let message: MessageExplainDesk
     let top: TopDesk
 
     func answer(_ request: ControlRequest, _ caller: ControlCaller) -> ControlEnd {
@@ -20,6 +21,7 @@ struct ControlDesk: Sendable {
         case .site(let request): site.answer(request, caller)
         case .reload: reload.answer(caller)
         case .explain(let request): explain.answer(request, caller)
+        case .message(let request): message.answer(request, caller)
         case .top(let request): top.answer(request, caller)
         }
     }

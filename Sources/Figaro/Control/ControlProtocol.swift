@@ -10,6 +10,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
     case site(SiteRequest)
     case reload(ReloadRequest)
     case explain(ExplainRequest)
+    case message(MessageExplainRequest)
     case top(TopRequest)
 
     /// Octets of a request line.
@@ -26,6 +27,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
         case .site(let request): "site \(request.verb.rawValue)"
         case .reload: "reload"
         case .explain: "ipmap explain"
+        case .message: "explain"
         case .top: "top"
         }
     }

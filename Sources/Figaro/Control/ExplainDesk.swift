@@ -31,24 +31,23 @@ struct ExplainDesk: Sendable {
             }
         }
         let domain = recipient.domain.lowercased()
+        let sender = (try? Address(parsing: request.sender)).map(ReversePath.address) ?? .null
+        var report = ExplainReport(
+            sender: request.sender, recipient: request.recipient, domain: domain, customer: request.customer)
+        let question = RouteQuestion(customer: request.customer ?? "", sender: sender, domain: domain)
+        report.tell(ask(question), all: request.all == true)
+        _ = caller.send(report)
+        return ControlEnd()
+    }
+
+    /// Blocks until the resolver and the planner have answered; nil when they do not in time.
+    func ask(_ question: RouteQuestion) -> Result<RouteExplanation, UnknownHosts>? {
         let answer = Answer()
-        engine.explain(nullSender: request.sender.isEmpty, domain: domain) { result in
+        engine.explain(question) { result in
             answer.value.withLock { $0 = result }
             answer.arrived.signal()
         }
         _ = answer.arrived.wait(timeout: .now() + Self.patience)
-        var report = ExplainReport(
-            sender: request.sender, recipient: request.recipient, domain: domain, customer: request.customer)
-        switch answer.value.withLock({ $0 }) {
-        case .success(let found): report.tell(found, all: request.all == true)
-        case .failure(let unknown):
-            report.unknown = unknown.why
-            report.fails = unknown.isFinal
-        case nil:
-            report.unknown = "the resolver does not answer"
-            report.fails = false
-        }
-        _ = caller.send(report)
-        return ControlEnd()
+        return answer.value.withLock { $0 }
     }
 }

@@ -31,6 +31,8 @@ struct ExplainReport: Codable, Sendable, Hashable {
     var fails: Bool?
     var route: String?
     var routeWhy: String?
+    /// File and line of the route.
+    var routePlace: String?
     /// `pool main/4`
     var steps: [String]?
     /// From 1.
@@ -52,16 +54,26 @@ struct ExplainReport: Codable, Sendable, Hashable {
                 fails == true ? "so        it fails, and its sender is told" : "so        it waits and is tried again")
             return lines.map { Visible.text($0) }
         }
-        lines.append("route     \(route ?? "?"), \(routeWhy ?? "?")")
+        return (lines + wayLines(at: "where it begins")).map { Visible.text($0) }
+    }
+
+    /// Route, receiver and sources.
+    ///
+    /// - Parameter at: what is said of the step that is used.
+    func wayLines(at here: String) -> [String] {
+        var lines = [
+            "route     \(route ?? "?")" + (routePlace.map { " (\($0))" } ?? "") + ", \(routeWhy ?? "?")"
+        ]
         for (index, text) in (steps ?? []).enumerated() {
-            lines.append("step \(index + 1)    \(text)" + (index + 1 == step ? ", where it begins" : ""))
+            lines.append("step \(index + 1)    \(text)" + (index + 1 == step ? ", \(here)" : ""))
         }
+        if let step, step > steps?.count ?? 0 { lines.append("steps     all are spent: one source at each retry") }
         lines += site?.lines.filter { !$0.hasPrefix("waiting") } ?? []
         lines.append(
             "session   to port \(port ?? 0), TLS \(tls ?? "?"), at most \(messagesPerSession ?? 0) messages in each")
         if let free { lines.append("sources   \(free.count) of pool \(pool ?? "?") may be drawn: \(free.named)") }
         for group in others ?? [] { lines.append("          \(group.count) not, \(group.why): \(group.named)") }
-        return lines.map { Visible.text($0) }
+        return lines
     }
 }
 
@@ -77,9 +89,22 @@ extension ExplainReport {
     /// Sources of a group that are named where not all are asked for.
     static let named = 5
 
-    mutating func tell(_ found: RouteExplanation, all: Bool) {
+    mutating func tell(_ answer: Result<RouteExplanation, UnknownHosts>?, all: Bool) {
+        switch answer {
+        case .success(let found): tell(found, all: all)
+        case .failure(let unknown):
+            self.unknown = unknown.why
+            fails = unknown.isFinal
+        case nil:
+            unknown = "the resolver does not answer"
+            fails = false
+        }
+    }
+
+    private mutating func tell(_ found: RouteExplanation, all: Bool) {
         route = found.route
-        routeWhy = found.isNullSender ? "which mail from <> takes" : "which all mail takes that has none of its own"
+        routePlace = found.place.isEmpty ? nil : found.place
+        routeWhy = found.when.said
         steps = found.steps.map(\.description)
         step = found.first + 1
         pool = found.pool
@@ -121,6 +146,24 @@ extension RouteExplanation.Obstacle {
         case .awaitingProbe(let range, let until):
             "of the range \(range), of which one source at a time is shown: the next at \(UTCTime.text(until))"
         case .family: "of a family that this receiver has no address of"
+        case .tried: "from which this message was refused before"
+        case .notPinned(let source): "because the message keeps to \(source)"
         }
+    }
+}
+
+extension IPMap.Condition {
+    /// Which mail a route with it is for.
+    fileprivate var said: String {
+        func named(_ what: String, _ names: Set<String>) -> String? {
+            names.isEmpty ? nil : "\(what) \(names.sorted().joined(separator: " or "))"
+        }
+        let conditions = [
+            nullSender ? "from <>" : nil, named("of customer", customers), named("from", senderDomains),
+            named("to", recipientDomains), named("for the receiver", sites), named("with the verdict", verdicts),
+        ].compactMap(\.self)
+        return conditions.isEmpty
+            ? "which all mail takes that no other route is for"
+            : "which is for mail " + conditions.joined(separator: " and ")
     }
 }

@@ -85,6 +85,7 @@ struct Relay {
         _ writer: LogWriter
     ) -> ControlDesk {
         let logger = Logger(label: "control")
+        let explain = ExplainDesk(engine: engine, settings: reloader.settings)
         return ControlDesk(
             queue: QueueDesk(
                 queue: kept.queue, sources: { engine.sources(ofPool: $0) }, time: SystemTime(), logger: logger),
@@ -94,7 +95,10 @@ struct Relay {
             source: SourceDesk(engine: engine, book: book, settings: reloader.settings, logger: logger),
             site: SiteDesk(engine: engine, book: book, settings: reloader.settings, logger: logger),
             reload: ReloadDesk(reloader: reloader),
-            explain: ExplainDesk(engine: engine, settings: reloader.settings), top: TopDesk(page: page))
+            explain: explain,
+            message: MessageExplainDesk(
+                queue: kept.queue, history: kept.history, engine: engine, explain: explain),
+            top: TopDesk(page: page))
     }
 
     /// What opens sessions to receivers; reads the system's roots of trust.
