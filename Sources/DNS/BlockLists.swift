@@ -78,7 +78,7 @@ package enum BlockLists {
         case (.listed, .clean): nil
         case (.listed, .listed): "\(list) lists everything, even 127.0.0.1"
         case (.clean, _): "\(list) does not have its test entry 127.0.0.2: it is no block list, or does not serve us"
-        case (let reading, _): reading.fault(list)
+        case (.listed, let reading), (let reading, _): reading.fault(list)
         }
     }
 }
