@@ -6,8 +6,8 @@ struct MessageExplainCommand: ParsableCommand {
         commandName: "explain", abstract: "Tell why a message is where it is, and what happens next.",
         discussion: """
             For each attempt: how its source came to be that one, what the receiver said, what that was taken for and \
-            by which rule (file and line), and what was decided. For what waits: when it is tried again and from where, \
-            its route (file and line) and step, which sources may be drawn and why the others may not, the receiver's \
+            by which rule (file and line), and what was decided. For what waits: when it is tried again and from \
+            where, its route (file and line) and step, which sources may be drawn and why the others may not, the receiver's \
             state, who holds it and why, and the deadline. Messages that have ended are told from the history.
 
             Examples:
