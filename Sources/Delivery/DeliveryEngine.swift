@@ -22,6 +22,8 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
     private let sink: any TraceSink
     private let time: any TimeSource
     private let loop: any EventLoop
+    /// Remembers ways over restarts; set before the start.
+    private let keeper = Mutex<(any PathKeeper)?>(nil)
     private let ticker: Mutex<RepeatedTask?> = Mutex(nil)
 
     package init(
@@ -40,6 +42,12 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         self.sink = trace
         self.time = time
         self.loop = loop
+    }
+
+    /// Goes on with what was known of ways when the relay last ran, and keeps it from here on; call before ``start()``.
+    package func remember(_ rows: [PathRow], with keeper: any PathKeeper) {
+        self.keeper.withLock { $0 = keeper }
+        perform { planner, now in planner.remembered(rows, at: now) }
     }
 
     /// Takes the queue's work from here on; call before the queue starts.
@@ -100,6 +108,21 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
     package func sites() -> [SiteState] { look { $0.sites(at: $1) } }
 
     package func sites(named name: String) -> [SiteState] { look { $0.sites(named: name, at: $1) } }
+
+    /// Receivers of which something is known, whether mail waits for them or not.
+    package func receivers() -> [ReceiverState] { look { $0.knownReceivers(at: $1) } }
+
+    package func receiver(named name: String) -> ReceiverState? { look { planner, _ in planner.receiver(named: name) } }
+
+    /// Forgets what is known of a receiver: its next mail goes as to one that was never heard of.
+    package func forget(receiver name: String) -> Forgotten {
+        perform { planner, now in planner.forget(receiver: name, at: now) }
+    }
+
+    /// Forgets that receivers refused these sources; all receivers where none is named.
+    package func forgive(_ addresses: [IPAddress], at name: String?) -> Forgotten {
+        perform { planner, now in planner.forgive(addresses, at: name, now) }
+    }
 
     package func hindrance(of domain: String) -> SiteState.Block? { look { $0.hindrance(of: domain, at: $1) } }
 
@@ -232,6 +255,8 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
             case .fetch(let domain, let limit): queue.fetch(domain: domain, limit: limit)
             case .postpone(let domain, let until): queue.postpone(domain: domain, until: until)
             case .trace(let event): events.append(event)
+            case .remember(let rows): keeper.withLock { $0 }?.keep(rows)
+            case .tell(let news): keeper.withLock { $0 }?.tell(news)
             }
         }
         if !events.isEmpty { sink.record(events) }

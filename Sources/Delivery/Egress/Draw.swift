@@ -77,10 +77,12 @@ extension Planner {
     }
 
     private mutating func drawSource(for parcel: Parcel?, at site: Site, families: Set<Bool>) -> Int? {
-        if let pinned = parcel?.pinned, let number = table.number(of: pinned) {
-            let isBound = (unbound[number]?.until ?? now) <= now
-            // One that an operator took out of use is waited for by nobody.
-            if held[number] == nil {
+        if let parcel, let pinned = parcel.pinned {
+            // One that was taken out of use, or rests for hours, is waited for by nobody.
+            if let why = whyReleased(pinned, at: site) {
+                release(parcel, from: pinned, at: site, why: why)
+            } else if let number = table.number(of: pinned) {
+                let isBound = (unbound[number]?.until ?? now) <= now
                 return families.contains(table.sources[number].address.isIPv4) && isBound ? number : nil
             }
         }

@@ -24,6 +24,7 @@ struct SourceTable {
     /// How long sources rest, by number, where a pool of theirs says so; of two pools the first by name.
     private var cooldowns: [Int: [Timestamp.Span]] = [:]
     private var numbers: [String: Int] = [:]
+    private var byAddress: [IPAddress: Int] = [:]
 
     struct Pool {
         var name: String
@@ -77,6 +78,7 @@ struct SourceTable {
                 let number = kept[source] ?? free.popLast() ?? sources.count
                 if number == sources.count { sources.append(source) } else { sources[number] = source }
                 numbers[source.name] = number
+                byAddress[source.address] = number
                 return number
             }
             pools[pool.name] = Pool(
@@ -108,6 +110,8 @@ struct SourceTable {
 
     /// Of the sources of the map; nil for one that it does not have.
     func number(of name: String) -> Int? { numbers[name] }
+
+    func number(of address: IPAddress) -> Int? { byAddress[address] }
 
     /// Numbers of the map's sources, without those that stand for the system's choice.
     var current: [Int] { numbers.values.filter { !sources[$0].isSystemsChoice } }

@@ -68,6 +68,7 @@ extension Planner {
             switch judgement.verdict {
             case .delivered:
                 warm(session)
+                passed(group.recipients, of: parcel.message, on: session)
                 for recipient in group.recipients {
                     ended.append(delivered(recipient, group.answer, of: parcel, on: session))
                 }
@@ -86,6 +87,7 @@ extension Planner {
                 parcel.eightBitAsIs = true
                 again += group.recipients
             case .later(let atLeast, let samePath):
+                if let reading = judgement.reading { learn(reading, group, of: parcel, on: session) }
                 piece.aside += group.recipients
                 piece.wait = Parcel.Wait(
                     atLeast: [piece.wait?.atLeast, atLeast].compactMap { $0 }.max(),
@@ -102,6 +104,17 @@ extension Planner {
         let next = rest.isEmpty && !piece.aside.isEmpty ? due(after: piece) : nil
         for (group, judgement) in judged { trace(group, judgement, of: parcel, on: session, next: next) }
         return conclude(piece, ended: ended, goingOn: rest, due: next, at: session.site)
+    }
+
+    /// What a refusal for now says about the way there.
+    private mutating func learn(
+        _ reading: Reading, _ group: AnswerGroup, of parcel: Parcel, on session: OpenSession
+    ) {
+        switch reading.cause {
+        case .greylist: pin(group.recipients, of: parcel.message, to: session)
+        case .volume: slow(session, group.answer, reading)
+        default: break
+        }
     }
 
     private func judge(

@@ -17,6 +17,10 @@ extension Planner {
         case .local:
             unbound[session.source] = Unbound(until: now + configuration.unboundRest, why: answer.said)
             traceOpening(session, answer, reading, "another source", "the source cannot be used on this machine")
+        case .volume:
+            slow(session, answer, reading)
+            traceOpening(session, answer, reading, "later", "too much at once for this receiver")
+            note(refusal(answer, reading, host: session.plan.host), for: site)
         case .domain where answer.isForbidden:
             site.forbidden.insert(session.plan.address)
             traceOpening(session, answer, reading, "next host", "its address may not be connected to")

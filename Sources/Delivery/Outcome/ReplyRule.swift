@@ -22,6 +22,8 @@ package struct ReplyRule: Sendable, Hashable {
     package var isDisputed = false
     /// Whether the receiver says so to every address that it does not know; see ``Reading/refusesUnknown``.
     package var refusesUnknown = false
+    /// Whether the limit is one of our address; see ``Reading/isPerSource``.
+    package var isPerSource = false
     /// Where the rule stands, `replies.yaml:120`; nil where it is of no file.
     package var place: String?
     /// Where the claim comes from.
@@ -100,15 +102,19 @@ package struct Reading: Sendable, Hashable {
     /// The receiver refuses every address that it does not know, so a fresh one fails like the last: one that it has
     /// accepted mail from, or the relay, comes before other sources.
     package let refusesUnknown: Bool
+    /// Of cause `volume`: each address of ours has such a limit of its own, so others may go on.
+    package let isPerSource: Bool
 
     package init(
-        cause: Cause, rule: String, hold: Timestamp.Span? = nil, isDisputed: Bool = false, refusesUnknown: Bool = false
+        cause: Cause, rule: String, hold: Timestamp.Span? = nil, isDisputed: Bool = false, refusesUnknown: Bool = false,
+        isPerSource: Bool = false
     ) {
         self.cause = cause
         self.rule = rule
         self.hold = hold
         self.isDisputed = isDisputed
         self.refusesUnknown = refusesUnknown
+        self.isPerSource = isPerSource
     }
 }
 

@@ -69,7 +69,8 @@ package struct ReplyRules: Sendable {
         let rule = rules[index]
         return Reading(
             cause: rule.cause, rule: rule.id, hold: rule.hold ?? namedWait(words, rule.cause),
-            isDisputed: rule.isDisputed, refusesUnknown: rule.refusesUnknown)
+            isDisputed: rule.isDisputed, refusesUnknown: rule.refusesUnknown,
+            isPerSource: rule.isPerSource)
     }
 
     /// The time that the reply itself names, as far as it is about what the cause is about.
@@ -139,6 +140,9 @@ package struct ReplyRules: Sendable {
         }
         guard !(rule.refusesUnknown && rule.cause != .source) else {
             return ("refuses_unknown", "an address is refused for cause source only")
+        }
+        guard !(rule.isPerSource && rule.cause != .volume) else {
+            return ("per_source", "a limit is of cause volume only")
         }
         guard !(rule.isDisputed && [.source, .range].contains(rule.cause)) else {
             return ("disputed", "cause \(rule.cause.rawValue) tries other sources as it is")

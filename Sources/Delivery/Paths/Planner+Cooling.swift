@@ -26,7 +26,7 @@ extension Planner {
     /// The receiver refused the source: the path rests, and the range with it where the refusal is about the range, or
     /// one too many of its sources was refused.
     mutating func cool(_ session: OpenSession, _ answer: PhaseAnswer, _ reading: Reading?) {
-        let receiver = session.site.receiver
+        let receiver = session.receiver
         let source = session.plan.source
         let refusal = Refused(
             cause: reading?.cause ?? .source, rule: reading?.rule ?? "", reply: firstLine(answer), hold: reading?.hold)
@@ -35,7 +35,8 @@ extension Planner {
         let old = receiver.paths[source.address]?.cooldown
         // Sessions that were opened together are refused together: that is one refusal.
         if (old?.until ?? now) <= now {
-            receiver.paths[source.address, default: PathMemory()].cooldown = cooldown(after: old, refusal, schedule)
+            let cooldown = cooldown(after: old, refusal, schedule)
+            changePath(of: session) { $0.cooldown = cooldown }
         }
         var range = receiver.ranges[source.range] ?? RangeMemory()
         range.warm.remove(source.address)
@@ -43,9 +44,26 @@ extension Planner {
             if range.until <= now { range.cooldown = cooldown(after: range.cooldown, refusal, schedule) }
             range.warm = []
         } else {
-            note(refusal, of: source.address, in: &range)
+            note(refusal, of: source, in: &range, at: receiver)
         }
         receiver.ranges[source.range] = range
+        noteChange(.range(source.range), receiver)
+    }
+
+    /// Changes what is known of the session's path, and remembers it.
+    mutating func changePath(of session: OpenSession, _ change: (inout PathMemory) -> Void) {
+        let receiver = session.receiver
+        let address = session.plan.source.address
+        var path = receiver.paths[address] ?? begunPath(of: session)
+        change(&path)
+        receiver.paths[address] = path.isEmpty ? nil : path
+        noteChange(.path(address), receiver)
+    }
+
+    /// Sessions are counted from here on; those that are open are looked for.
+    private func begunPath(of session: OpenSession) -> PathMemory {
+        let open = sessions.values.count { $0.source == session.source && $0.receiver === session.receiver }
+        return PathMemory(sessions: open)
     }
 
     private struct Refused {
@@ -55,7 +73,7 @@ extension Planner {
         var hold: Timestamp.Span?
     }
 
-    private func firstLine(_ answer: PhaseAnswer) -> String {
+    func firstLine(_ answer: PhaseAnswer) -> String {
         let line = answer.said.split(separator: "\n", maxSplits: 1).first.map(String.init) ?? ""
         return String(line.prefix(Self.keptReply))
     }
@@ -76,18 +94,21 @@ extension Planner {
     }
 
     /// Counts towards the breaker; one that is open by itself stays so, and what was learned meanwhile counts.
-    private func note(_ refusal: Refused, of address: IPAddress, in range: inout RangeMemory) {
+    private mutating func note(
+        _ refusal: Refused, of source: Source, in range: inout RangeMemory, at receiver: Receiver
+    ) {
         if var open = range.cooldown {
             open.level = min(open.level + 1, RangeMemory.highest)
             range.cooldown = open
             return
         }
-        range.refused.insert(address)
+        range.refused.insert(source.address)
         guard range.refused.count >= max(2, configuration.rangeBreaker) else { return }
         range.refused = []
         range.cooldown = Cooldown(
             level: 1, since: now, until: now, cause: .range, rule: "breaker",
             reply: "\(configuration.rangeBreaker) of its sources were refused in a row, the last one: \(refusal.reply)")
+        tell(PathNews(what: .breakerOpened, site: receiver.name, source: source.range, why: refusal.reply))
     }
 
     /// A message was refused because of the source: what else would go from it goes from others.
@@ -100,21 +121,26 @@ extension Planner {
 
     /// The receiver took a message from the source.
     mutating func warm(_ session: OpenSession) {
-        let receiver = session.site.receiver
+        let receiver = session.receiver
         guard !receiver.isBlank else { return }
+        receiver.pace?.took()
         let source = session.plan.source
-        if var path = receiver.paths[source.address] {
-            path.cooldown = path.cooldown?.eased(at: now)
-            receiver.paths[source.address] = path.isEmpty ? nil : path
+        if let cooldown = receiver.paths[source.address]?.cooldown {
+            let eased = cooldown.eased(at: now)
+            changePath(of: session) { $0.cooldown = eased }
         }
+        receiver.paths[source.address]?.pace?.took()
         guard var range = receiver.ranges[source.range] else { return }
+        var isChanged = !range.refused.isEmpty
         range.refused = []
         if range.isOpen {
-            range.warm.insert(source.address)
+            isChanged = range.warm.insert(source.address).inserted || isChanged || session.isProbe
             if session.isProbe { range.cooldown = range.cooldown?.eased(at: now) }
-            if !range.isOpen { reopen(receiver) }
+            if !range.isOpen { reopen(receiver, source.range) }
         }
+        guard isChanged else { return }
         receiver.ranges[source.range] = range
+        noteChange(.range(source.range), receiver)
         forget(range, source.range, of: receiver)
     }
 
@@ -130,7 +156,7 @@ extension Planner {
     func isProbe(_ source: Source, at receiver: Receiver) -> Bool { receiver.standing(of: source, at: now) == .probe }
 
     mutating func beginProbe(_ session: OpenSession) {
-        let receiver = session.site.receiver
+        let receiver = session.receiver
         session.isProbe = true
         session.site.probes += 1
         receiver.ranges[session.plan.source.range, default: RangeMemory()].probe = session.id
@@ -140,7 +166,7 @@ extension Planner {
     /// The probe's session is gone, whatever came of it.
     mutating func endProbe(_ session: OpenSession) {
         guard session.isProbe else { return }
-        let receiver = session.site.receiver
+        let receiver = session.receiver
         session.site.probes -= 1
         let name = session.plan.source.range
         guard receiver.ranges[name]?.probe == session.id else { return }
@@ -159,8 +185,14 @@ extension Planner {
 
     private static let longestTurn = Timestamp.Span.minutes(30)
 
-    /// What waits for the receiver goes now.
-    mutating func reopen(_ receiver: Receiver) {
+    /// The receiver takes the range again: what waits for it goes now.
+    private mutating func reopen(_ receiver: Receiver, _ range: String) {
+        tell(PathNews(what: .breakerClosed, site: receiver.name, source: range, why: "it takes mail from there again"))
+        release(receiver)
+    }
+
+    /// Sites that wait for a source go on.
+    mutating func release(_ receiver: Receiver) {
         receiver.lastTurn = now
         wake(where: { $0.receiver === receiver }) { $0 == .sources }
     }

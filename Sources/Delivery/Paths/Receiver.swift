@@ -11,6 +11,13 @@ final class Receiver {
     var paths: [IPAddress: PathMemory] = [:]
     /// What is known of it from each range, by the range's name.
     var ranges: [String: RangeMemory] = [:]
+    /// The sources that a greylister knows triples by.
+    var pins: [Triple: Pin] = [:]
+    /// Set after it complained of too much.
+    var pace: Pace?
+    /// Of all its sites: opening, busy and idle ones.
+    var sessions = 0
+    var meter = RateMeter()
     /// The last turn that was given to a site which waits for a probe; each gets its own.
     var lastTurn = Timestamp(milliseconds: 0)
 
@@ -19,19 +26,33 @@ final class Receiver {
     }
 
     /// Nothing is known: what happens here costs nothing.
-    var isBlank: Bool { paths.isEmpty && ranges.isEmpty }
+    var isBlank: Bool { paths.isEmpty && ranges.isEmpty && pins.isEmpty && pace == nil }
+
+    /// Whether the source, or its range, was refused and is left alone for now.
+    func isResting(_ source: Source, at now: Timestamp) -> Bool {
+        (paths[source.address]?.cooldown?.until ?? now) > now || (ranges[source.range]?.until ?? now) > now
+    }
 
     /// Whether a session may be opened from the source.
     func standing(of source: Source, at now: Timestamp) -> Standing {
-        if isBlank { return .free }
+        if paths.isEmpty, ranges.isEmpty { return .free }
         let path = paths[source.address]
         if let rest = path?.cooldown, rest.until > now { return .rests(rest.until) }
+        if let pace = path?.pace {
+            let opens = pace.opens(after: now)
+            if opens > now { return .rests(opens) }
+            if (path?.sessions ?? 0) >= pace.sessions { return .rests(now + .seconds(1)) }
+        }
         guard let range = ranges[source.range] else { return .free }
         if range.until > now { return .rests(range.until) }
         let isWarm = !range.isOpen || range.warm.contains(source.address)
         if path?.cooldown == nil, isWarm { return .free }
         return range.mayProbe(at: now) ? .probe : .rests(max(range.nextProbe, now + .seconds(1)))
     }
+
+    /// It takes no further session.
+    var isFull: Bool { pace.map { sessions >= $0.sessions } ?? false }
+    var hasTooMany: Bool { pace.map { sessions > $0.sessions } ?? false }
 
     enum Standing: Equatable {
         case free
@@ -45,8 +66,12 @@ final class Receiver {
 /// What is known of one source at one receiver.
 struct PathMemory {
     var cooldown: Cooldown?
+    /// Set after the receiver complained of too much from this source.
+    var pace: Pace?
+    /// Opening, busy and idle ones.
+    var sessions = 0
 
-    var isEmpty: Bool { cooldown == nil }
+    var isEmpty: Bool { cooldown == nil && pace == nil }
 }
 
 /// A refusal of a source, or of its range: nothing is sent before `until`, and then a probe at a time until the level

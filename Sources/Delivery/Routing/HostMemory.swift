@@ -17,9 +17,21 @@ struct HostMemory {
     var withoutTLS: Timestamp?
     /// What it offered, believed until then.
     var offers: (HostOffers, until: Timestamp)?
+    /// Until when that is believed as far as the store knows.
+    var keptUntil: Timestamp?
 
+    /// What is believed for so much longer is written again.
+    private static let renewal = Timestamp.Span.minutes(30)
     /// How long a host's offer is believed, and how long it is asked for no TLS after that failed.
     static let freshness = Timestamp.Span.hours(1)
+
+    /// It says something else, or has to be believed for much longer than what was kept.
+    func isNews(after old: HostMemory?) -> Bool {
+        guard let old else { return true }
+        guard old.rests == rests, old.failures == failures, old.withoutTLS == withoutTLS else { return true }
+        guard let offers, let before = old.offers else { return true }
+        return before.0 != offers.0 || offers.until - (keptUntil ?? Timestamp(milliseconds: 0)) > Self.renewal
+    }
 
     func isOver(at now: Timestamp) -> Bool {
         (rests ?? now) <= now && (withoutTLS ?? now) <= now && (offers?.until ?? now) <= now
@@ -51,7 +63,15 @@ extension Planner {
     }
 
     mutating func remember(_ address: IPAddress, at site: Site, _ change: (inout HostMemory) -> Void) {
-        change(&hosts[HostPlace(address: address, port: site.key.port), default: HostMemory()])
+        let place = HostPlace(address: address, port: site.key.port)
+        let old = hosts[place]
+        var memory = old ?? HostMemory()
+        change(&memory)
+        if memory.isNews(after: old) {
+            changedHosts.insert(place)
+            memory.keptUntil = memory.offers?.until
+        }
+        hosts[place] = memory
     }
 
     func rests(_ address: IPAddress, at site: Site) -> Bool {

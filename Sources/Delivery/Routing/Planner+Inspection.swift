@@ -33,6 +33,8 @@ package struct SiteState: Sendable {
     /// Sources that rest for it, by cause.
     package var cooling: [Cause: Int]
     package var block: Block?
+    /// What is known of the way there.
+    package var receiver: ReceiverState
     package var hosts: [Host]
 
     package struct Block: Sendable, Hashable {
@@ -100,7 +102,8 @@ extension Planner {
     package mutating func sites(named name: String, at now: Timestamp) -> [SiteState] {
         self.now = now
         let found = sites.values.filter { site in
-            site.allowance?.rule.name == name || site.key.domain == name || site.hosts.contains { $0.name == name }
+            site.allowance?.rule.name == name || site.receiver.name == name || site.key.domain == name
+                || site.hosts.contains { $0.name == name }
         }
         if found.isEmpty, let site = domains[name]?.site { return [state(of: site, hosts: true)] }
         return found.map { state(of: $0, hosts: true) }
@@ -121,7 +124,7 @@ extension Planner {
         return SiteState(
             name: site.name, rule: site.allowance?.rule, limit: site.limit(configuration.sessionsPerSite, at: now),
             busy: site.sessions - site.opening - site.idle.count, idle: site.idle.count, opening: site.opening,
-            waiting: site.waiting, cooling: cooling, block: block,
+            waiting: site.waiting, cooling: cooling, block: block, receiver: state(of: site.receiver),
             hosts: hosts ? self.hosts(of: site.hosts, at: site) : [])
     }
 

@@ -38,11 +38,11 @@ extension Planner {
                 close(oldest)
             }
             // What other sites of the rule have open, this one waits for.
-            if site.allowance?.isFull == true { return lookAgain(at: site) }
+            if site.allowance?.isFull == true || site.receiver.isFull { return lookAgain(at: site) }
             guard open(site, trial: trial) else { return }
         }
         if site.waiting == 0 { site.claimant = nil }
-        if site.allowance != nil, site.opening < site.waiting { lookAgain(at: site) }
+        if site.allowance != nil || site.receiver.pace != nil, site.opening < site.waiting { lookAgain(at: site) }
     }
 
     /// What must wait longer than this for its rate waits in the store, not in memory.
@@ -50,6 +50,15 @@ extension Planner {
 
     /// Whether the rate lets a message begin; where it does not, the site is looked at again in time.
     private mutating func mayStart(at site: Site) -> Bool {
+        if let pace = site.receiver.pace, !pace.isReady(at: now) {
+            let opens = pace.opens(after: now)
+            if opens - now > Self.patience {
+                block(site, until: opens, why: "\(site.receiver.name) was sent too much: \(pace.reply)", kind: .rate)
+            } else {
+                lookAgain(at: site)
+            }
+            return false
+        }
         guard let allowance = site.allowance, allowance.ready(at: now) == 0 else { return true }
         let opens = allowance.opens(after: now)
         if opens - now > Self.patience {
@@ -106,9 +115,17 @@ extension Planner {
         }
     }
 
+    private func count(_ session: OpenSession, _ change: Int) {
+        session.receiver.sessions += change
+        guard !session.receiver.paths.isEmpty else { return }
+        session.receiver.paths[session.plan.source.address]?.sessions += change
+    }
+
     /// Hands the session its next parcel; false when none that waits may use it.
     mutating func serve(_ session: OpenSession) -> Bool {
-        while session.site.allowance.map({ $0.ready(at: now) > 0 }) ?? true, let parcel = take(for: session) {
+        while session.site.allowance.map({ $0.ready(at: now) > 0 }) ?? true, mayBegin(on: session),
+            let parcel = take(for: session)
+        {
             guard parcel.message.expires > now + Self.lastMinute else {
                 // Its deadline is here: the queue's own watch ends it, so it must not be sent any more.
                 giveBack([parcel], at: session.site)
@@ -159,6 +176,7 @@ extension Planner {
             }
         }
         session.site.allowance?.spend(at: now)
+        spend(on: session)
         session.parcel = parcel
         session.purpose = nil
         if session.idleSince != nil { idle.remove(session) }
@@ -198,7 +216,7 @@ extension Planner {
         let age = now - (session.opened ?? now)
         session.parcel = nil
         if closing || session.sent >= session.limit || (session.isRetired && session.sent > 0)
-            || age >= configuration.sessionLifetime
+            || age >= configuration.sessionLifetime || session.receiver.hasTooMany
         {
             close(session)
         } else if !serve(session) {
@@ -236,6 +254,7 @@ extension Planner {
         endProbe(session)
         session.site.sessions -= 1
         session.allowance?.sessions -= 1
+        count(session, -1)
         tallies[session.source].sessions -= 1
         if session.opened == nil { session.site.opening -= 1 }
         if session.idleSince != nil {
@@ -272,6 +291,7 @@ extension Planner {
             sessions[plan.id] = session
             site.sessions += 1
             site.allowance?.sessions += 1
+            count(session, 1)
             tallies[source].sessions += 1
             site.opening += 1
             actions.append(.open(plan))
@@ -282,6 +302,9 @@ extension Planner {
             return false
         case .notNow(_, _, .sources) where site.probes > 0:
             // What comes of its probe decides.
+            return false
+        case .notNow(let until, _, .sources) where until - now <= Self.patience:
+            lookAgain(at: site)
             return false
         case .notNow(let until, let why, let kind):
             block(site, until: kind == .sources ? turn(of: site, notBefore: until) : until, why: why, kind: kind)

@@ -35,6 +35,12 @@ package struct Planner {
     var hosts: [HostPlace: HostMemory] = [:]
     /// By name.
     var receivers: [String: Receiver] = [:]
+    var pins = PinLine()
+    /// What is remembered differently since the last call of ``takeActions()``.
+    var changes: Set<ChangeKey> = []
+    var changedHosts: Set<HostPlace> = []
+    var news: [PathNews] = []
+    var nextSweep = Timestamp(milliseconds: 0)
     /// By the name of their rule.
     var allowances: [String: Allowance] = [:]
     var sessions: [SessionID: OpenSession] = [:]
@@ -98,6 +104,7 @@ package struct Planner {
             actions.append(.settle(settlements))
             settlements = []
         }
+        takeChanges()
         defer { actions = [] }
         return actions
     }
@@ -189,6 +196,7 @@ package struct Planner {
         if let ends = ordersEnd, ends <= now { steer(orders.inForce(at: now), at: now) }
         goOnWithPaced()
         openTrials()
+        sweepPaths()
         forgetQuietPlaces()
         forgetQuietHosts()
     }
@@ -249,6 +257,7 @@ package struct Planner {
     }
 
     mutating func enqueue(_ parcel: Parcel, at site: Site) {
+        if !site.receiver.pins.isEmpty { usePins(parcel, at: site) }
         if !parcel.readBack { site.claimant = parcel.message.customer }
         if parcel.isPlain {
             site.plain.append(parcel, of: parcel.message.customer)

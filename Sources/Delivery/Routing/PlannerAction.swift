@@ -18,6 +18,10 @@ package enum PlannerAction: Sendable {
     /// The domain cannot be sent to before then.
     case postpone(domain: String, until: Timestamp)
     case trace(TraceEvent)
+    /// Keep this over restarts.
+    case remember([PathRow])
+    /// For the log.
+    case tell([PathNews])
 }
 
 /// What to ask the resolver for one recipient domain.

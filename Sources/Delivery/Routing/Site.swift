@@ -109,8 +109,9 @@ struct SiteKey: Hashable {
 final class OpenSession {
     let id: SessionID
     let site: Site
-    /// What it counts for; that of its site may be another one after a reload.
+    /// What it counts for; those of its site may be others after a reload.
     let allowance: Allowance?
+    let receiver: Receiver
     /// Nothing further begins on it.
     var isRetired = false
     /// Index of the source.
@@ -143,6 +144,7 @@ final class OpenSession {
         self.plan = plan
         self.site = site
         self.allowance = site.allowance
+        self.receiver = site.receiver
         self.source = source
         self.purpose = purpose
     }

@@ -88,7 +88,7 @@ extension LoadedConfiguration {
             ("pools", Self.shortened(pools)),
             ("route", steps.joined(separator: ", then ")),
             ("fixed ways", Self.shortened(ipmap.map.sites.keys.sorted())),
-            ("limits of", Self.shortened(ipmap.map.rules.map(\.name))),
+            ("limits of", Self.shortened(ipmap.map.rules.filter { !$0.limits.isEmpty }.map(\.name))),
             ("replies", node.replies ?? "the built-in rules"),
             (
                 "notices",

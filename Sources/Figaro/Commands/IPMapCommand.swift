@@ -220,7 +220,8 @@ struct IPMapReport: Encodable {
                 limit.rate,
             ]
             let whom = limit.mx.isEmpty ? "" : " (hosts of \(limit.mx.joined(separator: ", ")))"
-            return "limits \(name)\(whom): \(words.compactMap(\.self).joined(separator: ", "))"
+            let said = words.compactMap(\.self).joined(separator: ", ")
+            return "limits \(name)\(whom): \(said.isEmpty ? "none of its own" : said)"
         }
         return lines
     }

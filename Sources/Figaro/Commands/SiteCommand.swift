@@ -9,7 +9,7 @@ struct SiteCommand: ParsableCommand {
             as traces name it (mx1.provider.example), by the name of its limits in `sites:` (google), or by a \
             recipient domain; suspending a domain keeps back that domain's mail alone.
             """,
-        subcommands: [List.self, Show.self, Suspend.self, Resume.self])
+        subcommands: [List.self, Show.self, Suspend.self, Resume.self, Forget.self])
 
     /// `figaro site list`
     struct List: ParsableCommand {
@@ -135,6 +135,33 @@ struct SiteCommand: ParsableCommand {
 
         func run() throws {
             try relay.order(.site(SiteRequest(verb: .resume, name: name, reason: why.reason)), json: json)
+        }
+    }
+
+    /// `figaro site forget`
+    struct Forget: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract:
+                "Forget what a receiver taught: refused sources, breakers, rates, greylist pins, hosts set aside.",
+            discussion: """
+                Its next mail goes as to a receiver that was never heard of, and what waits for it goes now. \
+                `figaro site show` tells what is known; `figaro ip forgive` forgets what is known of one source.
+
+                Examples:
+                  figaro site forget google --reason "they lifted the block, ticket 4713"
+                  figaro site forget mx1.provider.example --reason "their admin reset the limits"
+
+                Exit codes: 0 done, 1 nothing is known of it or no relay answers, 64 wrong usage, 78 the configuration \
+                is wrong.
+                """)
+
+        @OptionGroup var relay: RelayOption
+        @OptionGroup var why: ReasonOption
+        @Argument(help: "A receiver as `figaro site list` names it, a host, or a recipient domain.") var name: String
+        @Flag(help: "Print one JSON object.") var json = false
+
+        func run() throws {
+            try relay.order(.site(SiteRequest(verb: .forget, name: name, reason: why.reason)), json: json)
         }
     }
 }

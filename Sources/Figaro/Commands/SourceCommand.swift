@@ -11,7 +11,9 @@ struct SourceCommand: ParsableCommand {
             What is drained or disabled stays so over restarts and reloads, until it is enabled or its time is over. \
             It lies on top of what the ip map says.
             """,
-        subcommands: [List.self, Show.self, Drain.self, Disable.self, Enable.self, SourceCheckCommand.self])
+        subcommands: [
+            List.self, Show.self, Drain.self, Disable.self, Enable.self, SourceCheckCommand.self, Forgive.self,
+        ])
 
     /// `figaro ip list`
     struct List: ParsableCommand {
@@ -160,6 +162,35 @@ struct SourceCommand: ParsableCommand {
         func run() throws {
             try relay.order(
                 .source(SourceRequest(verb: .enable, names: names, reason: why.reason)), json: json)
+        }
+    }
+
+    /// `figaro ip forgive`
+    struct Forgive: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Forget that receivers refused sources, or complained of them.",
+            discussion: """
+                They do not rest any more, and mail that waited for them goes at once. The breaker of a range stays; \
+                `figaro site forget` closes it. `figaro ip show` tells who refused a source, and why.
+
+                Examples:
+                  figaro ip forgive 203.0.113.17 --reason "delisted, ticket 4711"
+                  figaro ip forgive vienna --site office365 --reason "Microsoft lifted the block"
+
+                Exit codes: 0 done (also when nothing was held against them), 1 refused or no relay answers, 64 wrong \
+                usage, 78 the configuration is wrong.
+                """)
+
+        @OptionGroup var relay: RelayOption
+        @OptionGroup var why: ReasonOption
+        @Argument(help: "Addresses, networks, sources, ranges or pools.") var names: [String]
+        @Option(help: "Only at this receiver, as `figaro site list` names it; all of them otherwise.")
+        var site: String?
+        @Flag(help: "Print one JSON object.") var json = false
+
+        func run() throws {
+            try relay.order(
+                .source(SourceRequest(verb: .forgive, names: names, reason: why.reason, site: site)), json: json)
         }
     }
 }

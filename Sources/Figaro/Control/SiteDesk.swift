@@ -15,6 +15,7 @@ struct SiteDesk: Sendable {
         case .show: show(request, caller)
         case .suspend: suspend(request, caller)
         case .resume: resume(request, caller)
+        case .forget: forget(request, caller)
         }
     }
 
@@ -23,6 +24,8 @@ struct SiteDesk: Sendable {
     private func list(_ request: SiteRequest, _ caller: ControlCaller) -> ControlEnd {
         var left = min(max(1, request.limit ?? 100), SiteRequest.limit)
         var sites = engine.sites().map { SiteReport($0, hosts: false) }
+        let inMemory = Set(sites.compactMap(\.memory?.receiver))
+        sites += engine.receivers().filter { !inMemory.contains($0.name) }.map { SiteReport(known: $0, paths: false) }
         let told = Set(sites.compactMap { $0.suspended ? $0.blocked : nil })
         for (name, order) in book.current.suspensions {
             let report = SiteReport(suspended: name, order)
@@ -44,6 +47,10 @@ struct SiteDesk: Sendable {
         for site in sites where !caller.send(SiteReport(site, hosts: true)) { return ControlEnd() }
         if let order = book.current.suspensions[name], !sites.contains(where: { $0.block?.isSuspended == true }) {
             _ = caller.send(SiteReport(suspended: name, order))
+            return ControlEnd()
+        }
+        if sites.isEmpty, let receiver = engine.receiver(named: name) {
+            _ = caller.send(SiteReport(known: receiver, paths: true))
             return ControlEnd()
         }
         return ControlEnd(unknown: sites.isEmpty ? true : nil)
@@ -113,6 +120,31 @@ struct SiteDesk: Sendable {
         return ControlEnd()
     }
 
+    private func forget(_ request: SiteRequest, _ caller: ControlCaller) -> ControlEnd {
+        let name = (request.name ?? "").lowercased()
+        let order: StandingOrders.Order
+        switch StandingOrders.Order.asked(request.reason, span: nil, by: caller.name) {
+        case .success(let made): order = made
+        case .failure(let refusal): return ControlEnd(error: refusal.why)
+        }
+        let gone = engine.forget(receiver: name)
+        guard gone.receivers > 0 else {
+            let known = engine.receivers().map(\.name)
+            return ControlEnd(error: "nothing is known of \(name)\(Nearest.hint(name, among: known))")
+        }
+        let what =
+            "\(gone.paths) refused or slowed sources, \(gone.ranges) ranges, \(gone.pins) greylist pins, "
+            + "\(gone.paces) paces, \(gone.hosts) hosts"
+        logger.notice(
+            "site forgotten",
+            metadata: [
+                "site": "\(name)", "by": "\(order.by)", "reason": "\(order.reason)", "forgotten": "\(what)",
+            ])
+        _ = caller.send(
+            OrderReport(found: gone.receivers, changed: gone.receivers, said: "\(name): forgot \(what)", warnings: []))
+        return ControlEnd()
+    }
+
     private func log(_ what: Logger.Message, _ name: String, _ order: StandingOrders.Order) {
         logger.notice(
             what,
@@ -124,6 +156,14 @@ struct SiteDesk: Sendable {
 }
 
 extension SiteReport {
+    /// One of which something is known, and that no mail in memory is for.
+    init(known state: ReceiverState, paths: Bool) {
+        self.init(
+            name: state.name, busy: 0, idle: 0, opening: 0, limit: 0, waiting: 0,
+            cooling: state.cooling,
+            suspended: false, memory: WayReport(state, paths: paths))
+    }
+
     /// One that is suspended and not in memory.
     init(suspended name: String, _ order: StandingOrders.Order) {
         self.init(

@@ -4,7 +4,7 @@ import Mail
 /// What is asked of the ``SiteDesk``.
 struct SiteRequest: Codable, Sendable, Hashable {
     enum Verb: String, Codable, Sendable {
-        case list, show, suspend, resume
+        case list, show, suspend, resume, forget
     }
 
     var verb: Verb
@@ -62,6 +62,8 @@ struct SiteReport: Codable, Sendable, Hashable {
     var blocked: String?
     var until: String?
     var suspended: Bool
+    /// What is known of the way there.
+    var memory: WayReport?
     /// nil in a list.
     var hosts: [Host]?
 
@@ -70,6 +72,7 @@ struct SiteReport: Codable, Sendable, Hashable {
     /// One line of a table, safe to show.
     var row: String {
         var words = [rule, rate].compactMap(\.self).joined(separator: ", ")
+        if let memory, !memory.summary.isEmpty { words += (words.isEmpty ? "" : "; ") + memory.summary }
         if let blocked { words += (words.isEmpty ? "" : "; ") + blocked + (until.map { ", until \($0)" } ?? "") }
         return Visible.text(
             Self.row(name, "\(busy + idle + opening)", "\(limit)", "\(waiting)", "\(cooling)", words))
@@ -89,6 +92,7 @@ struct SiteReport: Codable, Sendable, Hashable {
         if let rate { lines.append("rate      \(rate)") }
         lines.append("waiting   \(waiting) in memory; `figaro queue summary` counts the store")
         if cooling > 0 { lines.append("cooling   \(cooling) sources rest for it") }
+        lines += memory?.lines ?? []
         if let blocked {
             lines.append("not now   \(blocked)")
             lines.append("until     \(until ?? "it is resumed")")
@@ -123,7 +127,8 @@ extension SiteReport {
             name: state.name, rule: state.rule?.name, busy: state.busy, idle: state.idle, opening: state.opening,
             limit: state.limit, rate: rate, waiting: state.waiting, cooling: state.cooling.values.reduce(0, +),
             blocked: state.block?.why, until: state.block?.until.map { UTCTime.text($0) },
-            suspended: state.block?.isSuspended ?? false, hosts: withHosts ? state.hosts.map(Host.init) : nil)
+            suspended: state.block?.isSuspended ?? false, memory: WayReport(state.receiver, paths: withHosts),
+            hosts: withHosts ? state.hosts.map(Host.init) : nil)
     }
 }
 

@@ -17,6 +17,7 @@ struct SourceDesk: Sendable {
         case .list: list(request, caller)
         case .show: show(request, caller)
         case .drain, .disable, .enable: change(request, caller)
+        case .forgive: forgive(request, caller)
         }
     }
 
@@ -112,6 +113,35 @@ struct SourceDesk: Sendable {
             return ControlEnd(error: error.description)
         } catch {
             return ControlEnd(error: "nothing was changed: \(error)")
+        }
+    }
+
+    private func forgive(_ request: SourceRequest, _ caller: ControlCaller) -> ControlEnd {
+        let order: StandingOrders.Order
+        switch StandingOrders.Order.asked(request.reason, span: nil, by: caller.name) {
+        case .success(let made): order = made
+        case .failure(let refusal): return ControlEnd(error: refusal.why)
+        }
+        do throws(SourceNames.Unknown) {
+            let addresses = try SourceNames(settings.current.ipmap).addresses(request.names)
+            let site = request.site?.lowercased()
+            let gone = engine.forgive(addresses, at: site)
+            logger.notice(
+                "sources forgiven",
+                metadata: [
+                    "by": "\(order.by)", "reason": "\(order.reason)", "sources": "\(SteeringBook.said(addresses))",
+                    "site": "\(site ?? "all")", "paths": "\(gone.paths)",
+                ])
+            let what = addresses.count == 1 ? "1 source" : "\(addresses.count) sources"
+            _ = caller.send(
+                OrderReport(
+                    found: addresses.count, changed: gone.paths,
+                    said: "\(what) forgiven: \(gone.paths) refusals and rates at \(gone.receivers) receivers forgotten",
+                    warnings: gone.receivers == 0
+                        ? ["nothing was held against them\(site.map { " at \($0)" } ?? "")"] : []))
+            return ControlEnd()
+        } catch {
+            return ControlEnd(error: error.description)
         }
     }
 

@@ -4,7 +4,7 @@ import Mail
 /// What is asked of the ``SourceDesk``.
 struct SourceRequest: Codable, Sendable, Hashable {
     enum Verb: String, Codable, Sendable {
-        case list, show, drain, disable, enable
+        case list, show, drain, disable, enable, forgive
     }
 
     var verb: Verb
@@ -18,6 +18,8 @@ struct SourceRequest: Codable, Sendable, Hashable {
     var reason: String?
     /// Milliseconds after which an order is over by itself.
     var span: Int64?
+    /// The receiver that is to forgive; nil: all.
+    var site: String?
     /// Also where a pool is left with less than its `minimum_active`.
     var force: Bool?
 

@@ -41,7 +41,6 @@ enum SiteFile {
             }
             return name
         }
-        if limits.isEmpty { site.whole.complain(needsLimits) }
         guard IPMapFile.isName(name, key), let names else { return }
         map.rules.add(name, at: key, SiteRule(name: name, hosts: names, limits: limits))
     }

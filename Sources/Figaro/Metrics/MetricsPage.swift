@@ -163,6 +163,9 @@ struct MetricsPage: Sendable {
         for cause in [Cause.source, .range] {
             page.sample("figaro_paths_cooling", figures.coolingPaths[cause, default: 0], ["cause": cause.rawValue])
         }
+        page.single(
+            "figaro_range_breakers_open", .gauge, "Ranges that a receiver turned away, each counted at each.",
+            figures.openBreakers)
         page.single("figaro_sites_suspended", .gauge, "Receivers that operators keep from mail.", figures.suspensions)
     }
 

@@ -67,7 +67,7 @@ enum ReplyRuleFile {
             }
         }
         let read = field.section { section -> ReplyRule? in
-            for key in ["id", "disputed", "refuses_unknown"] { places[key] = section.optional(key) }
+            for key in ["id", "disputed", "refuses_unknown", "per_source"] { places[key] = section.optional(key) }
             let id = section.required("id")?.string("the rule's name")
             let cause = section.required("cause")?.word(Cause.self)
             let source = section.required("source")?.string("where the claim comes from")
@@ -93,6 +93,7 @@ enum ReplyRuleFile {
             rule.unless = unless ?? []
             rule.hold = hold
             rule.isDisputed = isDisputed ?? false
+            rule.isPerSource = section.optional("per_source")?.bool() ?? false
             rule.refusesUnknown = refusesUnknown ?? false
             rule.place = field.place
             return rule

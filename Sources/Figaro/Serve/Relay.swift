@@ -15,6 +15,8 @@ struct Relay {
     let history: History
     let contents: ContentFolder
     let unruled: UnruledReplies
+    /// nil where there can be no such file.
+    let paths: PathStore?
     let resolver: UnboundResolver
     let engine: DeliveryEngine
     let intake: IntakeServer
@@ -45,6 +47,10 @@ struct Relay {
             configuration: loaded.planner, map: loaded.ipmap.map, rules: loaded.rules, queue: kept.queue,
             resolver: resolver,
             opener: opener, trace: kept.trace, loop: group.next())
+        if let paths = kept.paths {
+            let keeper = PathMemoryKeeper(store: paths, logger: Logger(label: "paths"))
+            engine.remember(keeper.rows(), with: keeper)
+        }
         let book = try await OwnThread.run {
             try SteeringBook(
                 file: SteeringFile(spool: node.spool), logger: Logger(label: "steering"), apply: engine.steer)
@@ -75,8 +81,9 @@ struct Relay {
             path: node.control, owner: privileges.account, logger: Logger(label: "control"), answer: desk.answer)
         try privileges.drop()
         return Relay(
-            queue: queue, history: kept.history, contents: kept.contents, unruled: kept.unruled, resolver: resolver,
-            engine: engine, intake: intake, control: control, reloader: reloader, console: console, group: group,
+            queue: queue, history: kept.history, contents: kept.contents, unruled: kept.unruled, paths: kept.paths,
+            resolver: resolver, engine: engine, intake: intake, control: control, reloader: reloader, console: console,
+            group: group,
             logger: logger)
     }
 
@@ -152,6 +159,7 @@ struct Relay {
         let unruled: UnruledReplies
         let syncs: SyncFigures
         let queue: MailQueue
+        let paths: PathStore?
 
         init(_ node: NodeConfiguration, writer: LogWriter) throws {
             let spool = try Spool(path: node.spool)
@@ -163,6 +171,7 @@ struct Relay {
             history = try History(spool: spool, logger: storage, configuration: node.history) {
                 try? store.living($0)
             }
+            paths = Self.paths(spool, storage)
             unruled = UnruledReplies(folder: node.spool, logger: storage)
             trace =
                 node.log.level.swiftLog <= .info
@@ -173,6 +182,16 @@ struct Relay {
             queue = MailQueue(
                 store: store, contents: contents, trace: trace,
                 logger: Logger(label: "queue"), configuration: configuration)
+        }
+
+        /// What was learned of receivers is worth much, and no mail depends on it.
+        private static func paths(_ spool: Spool, _ logger: Logger) -> PathStore? {
+            do {
+                return try PathStore(spool: spool, logger: logger)
+            } catch {
+                logger.error("what is learned about receivers is lost with this run", metadata: ["error": "\(error)"])
+                return nil
+            }
         }
     }
 }

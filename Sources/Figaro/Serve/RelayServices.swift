@@ -20,7 +20,7 @@ extension Relay {
     func serve(ready: @escaping @Sendable () -> Void) async throws {
         // Shut down in reverse order.
         let services: [any Service] = [
-            StoreService(queue: queue, history: history, contents: contents, unruled: unruled),
+            StoreService(queue: queue, history: history, contents: contents, unruled: unruled, paths: paths),
             DeliveryService(engine: engine, grace: Self.deliveryGrace, logger: logger),
             ControlService(control: control, console: console),
             IntakeService(intake: intake, grace: Self.intakeGrace, ready: ready),
@@ -39,6 +39,7 @@ extension Relay {
         let history: History
         let contents: ContentFolder
         let unruled: UnruledReplies
+        let paths: PathStore?
 
         func run() async throws {
             try? await gracefulShutdown()
@@ -47,6 +48,7 @@ extension Relay {
                 contents.stop()
                 history.stop()
                 unruled.stop()
+                paths?.stop()
             }
         }
     }
