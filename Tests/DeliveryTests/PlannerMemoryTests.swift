@@ -52,6 +52,60 @@ struct PlannerMemoryTests {
 
     // MARK: Greylisting
 
+    @Test func `a triple keeps its source over messages and restarts, and another triple does not`() throws {
+        for seed in UInt64(1)...5 {
+            var scene = Scene(sources: 60, seed: seed, rules: rules)
+            let first = try #require(arrive(&scene).first)
+            scene.open(first)
+            scene.answer(first.id, [Self.grey], reusable: false)
+            scene.wait(.minutes(1))
+            #expect(arrive(&scene).map(\.source) == [first.source], "the next message of the same triple")
+            let kept = rows(scene)
+            #expect(kept.contains { $0.kind == .pin })
+            var again = Scene(sources: 60, seed: seed &+ 99, rules: rules)
+            again.now = scene.now
+            again.planner.remembered(kept, at: again.now)
+            #expect(arrive(&again).map(\.source) == [first.source], "after a restart")
+            var others: Set<String> = []
+            for number in 0..<8 {
+                for plan in arrive(&again, "b\(number)@x.example") {
+                    others.insert(plan.source.name)
+                    again.open(plan)
+                    again.answer(plan.id, [.accepted], reusable: false)
+                }
+            }
+            #expect(others.count > 1)
+        }
+    }
+
+    @Test func `a pin is released with a word when its source cools, is disabled or is gone`() throws {
+        var scene = Scene(sources: 9, rules: rules)
+        func greyed(_ scene: inout Scene, _ recipient: String) throws -> SessionPlan {
+            let plan = try #require(arrive(&scene, recipient).first)
+            scene.open(plan)
+            scene.answer(plan.id, [Self.grey], reusable: false)
+            scene.wait(.seconds(1))
+            return plan
+        }
+        let cooled = try greyed(&scene, "a@x.example")
+        let again = try #require(arrive(&scene, "a@x.example").first)
+        scene.open(again)
+        scene.answer(again.id, [Self.listed], reusable: false)
+        #expect(scene.openings().first?.source != cooled.source, "the message itself goes on from another one")
+        #expect(!arrive(&scene, "a@x.example").map(\.source).contains(cooled.source))
+        #expect(news(scene).contains { $0.what == .pinReleased && $0.why.contains("rests") })
+
+        scene = Scene(sources: 9, rules: rules)
+        let disabled = try greyed(&scene, "b@x.example")
+        var orders = StandingOrders()
+        orders.holds[disabled.source.address] = StandingOrders.Hold(
+            kind: .disabled, order: StandingOrders.Order(by: "test", reason: "test", since: scene.now))
+        scene.planner.steer(orders, at: scene.now)
+        scene.collect()
+        #expect(!arrive(&scene, "b@x.example").map(\.source).contains(disabled.source))
+        #expect(news(scene).contains { $0.what == .pinReleased && $0.why.contains("disabled") })
+    }
+
     @Test func `there are no more pins than may be, the oldest goes first, and they expire`() {
         var line = PinLine()
         let receiver = Receiver(name: "x")
@@ -64,6 +118,35 @@ struct PlannerMemoryTests {
     }
 
     // MARK: Rates
+
+    @Test func `a complaint halves rate and sessions, pauses, and time takes it back step by step`() throws {
+        var scene = Scene(sources: 50, messagesPerSession: 1, rules: rules)
+        for _ in 0..<40 { scene.arrive(scene.work(["a@x.example"])) }
+        scene.resolve()
+        var open = 0
+        // Two at first, until it has shown that it takes mail.
+        var plans = scene.openings()
+        while !plans.isEmpty {
+            open += plans.count
+            for plan in plans { scene.open(plan) }
+            plans = scene.openings()
+        }
+        #expect(open == 20)
+        for (id, _) in scene.transactions().prefix(3) { scene.answer(id, [Self.tooMuch], reusable: false) }
+        let receiver = try #require(scene.planner.receivers["mx.x.example"])
+        let pace = try #require(receiver.pace)
+        #expect(pace.sessions == 10 && pace.complaints == 1, "those that come together count once")
+        #expect(pace.until == scene.now + .seconds(15) && pace.rule == "slow")
+        let rate = pace.rate
+        #expect(scene.openings().isEmpty, "nothing begins")
+        scene.wait(.minutes(3))
+        let raised = try #require(receiver.pace)
+        scene.wait(.minutes(6))
+        let more = receiver.pace
+        #expect(raised.rate >= rate && (more == nil || (more?.rate ?? 0) > rate))
+        for _ in 0..<30 { scene.wait(.minutes(5)) }
+        #expect(receiver.pace == nil, "forgotten when half as much more is allowed")
+    }
 
     @Test func `a rate that was learned is kept to, and outlives a restart`() throws {
         var scene = Scene(sources: 50, messagesPerSession: 1, rules: rules)
