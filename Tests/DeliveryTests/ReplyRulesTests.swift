@@ -158,6 +158,14 @@ import Testing
         }
     }
 
+    @Test func `a time that the reply names counts more than the rule's`() throws {
+        let rules = try ReplyRules([
+            rule("grey", .greylist, ["greylisted"], example: "451 greylisted") { $0.hold = .minutes(5) }
+        ])
+        #expect(try read(rules, "451 greylisted").hold == .minutes(5))
+        #expect(try read(rules, "451 greylisted for 20 minutes").hold == .minutes(20))
+    }
+
     @Test func `a status or a code alone can be a rule`() throws {
         let rules = try ReplyRules([
             rule("busy", .volume, example: "451 4.7.500 anything") {
@@ -180,6 +188,13 @@ import Testing
             ("451 greylisted, za chwile, 15 minut", 900), ("451 greylisted через 20 минут", 1_200),
             ("451 greylisted, retry in 300s", 300), ("451 greylisted 5min", 300), ("451 greylisted in an hour", 3_600),
             ("451 greylisted 3 minutes ago, 5 minutes to go", 300), ("451 greylisted, 10 per 60 seconds", nil),
+            ("451 greylisted for 1 hour and 30 minutes", 5_400), ("451 greylisted: 1h30m", 5_400),
+            ("451 greylisted, 2 min 30 sec", 150), ("451 greylisted, back in half an hour", 1_800),
+            ("451 greylisted, in einer halben Stunde", 1_800), ("451 greylisted for 300 more seconds", 300),
+            ("451 greylisted, wait 5-10 minutes", 600), ("451 greylisted, retry-after: 300", 300),
+            ("451 greylisted, retry after 120", 120),
+            ("451 greylisted 5 minutes 5 minutes", 300), ("451 greylisted 99999 days 99999 hours", nil),
+            ("451 greylisted 1h30", nil), ("451 greylisted 1 minute and 1 hour", 60),
         ] as [(String, Int64?)])
     func `the wait that a greylister names is kept`(text: String, seconds: Int64?) throws {
         let rules = try ReplyRules([rule("grey", .greylist, ["greylisted"], example: "451 greylisted")])

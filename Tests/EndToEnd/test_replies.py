@@ -1,6 +1,7 @@
 """What receivers' replies are taken for: `figaro replies`, on texts of every kind and after real refusals."""
 
 import random
+import signal
 import smtplib
 import subprocess
 
@@ -150,3 +151,47 @@ def test_what_a_rule_reads_now_leaves_the_list(folder, started):
     figaro.write_configuration()
     figaro.start()
     assert unknown(figaro) == []
+
+
+def test_rules_are_reloaded_and_wrong_ones_refused(folder, started):
+    """The rules in use stay where the file is wrong, and its file, line and key are named."""
+    receiver = started(Receiver(folder / "receiver", "--reply", "rcpt=550 5.7.1 wurfel quux"))
+    figaro = started(Figaro(folder / "figaro", receiver.port))
+    rules = folder / "figaro" / "replies.yaml"
+    own = ("rules:\n  - id: own\n    cause: content\n    patterns: [wurfel]\n"
+           "    source: the receiver's page\n    examples: [550 wurfel]\n")
+    rules.write_text(own)
+    figaro.settings["replies"] = "replies.yaml"
+    figaro.write_configuration()
+    figaro.start()
+
+    def rule():
+        """The rule that read the refusal of a new message."""
+        with smtplib.SMTP("127.0.0.1", figaro.port, "customer.example", timeout=30) as client:
+            client.ehlo()
+            client.mail("author@customer.example")
+            client.rcpt("reader@sink.example")
+            identifier = client.data(message("reload", 900, random.Random(1)))[1].decode().split()[-1]
+        found = []
+
+        def read():
+            found[:] = [each["rule"] for each in figaro.trace(identifier) if each.get("rule")]
+            return found
+
+        wait_until(read, 30, "the refusal is in the trace")
+        return found[0]
+
+    assert rule() == "own"
+    # An example that its rule does not read.
+    rules.write_text(own.replace("[wurfel]", "[kugel]"))
+    socket = figaro.spool / "control.sock"
+    done = subprocess.run([binary(), "reload", "--socket", socket], capture_output=True, text=True, timeout=60)
+    said = done.stdout + done.stderr
+    assert done.returncode == 78 and "replies.yaml:6:" in said and "rules[0].examples[0]" in said, said
+    figaro.process.signal(signal.SIGHUP)
+    wait_until(lambda: "by=SIGHUP" in figaro.process.tail(5), 10, "the log has it")
+    assert rule() == "own", "the rules in use stay"
+    rules.write_text(own.replace("wurfel", "kugel"))
+    figaro.process.signal(signal.SIGHUP)
+    wait_until(lambda: "event=reloaded" in figaro.process.tail(2), 10, "it is reloaded")
+    assert rule().startswith("base:"), "the new ones count"

@@ -4,6 +4,9 @@
 /// States lie in the order of their distance from the root, so that the children of one stand beside one another: a
 /// state takes a dozen bytes, and thousands of fragments stay in the processor's cache. Those with many children have a
 /// row with the next state for every byte.
+///
+/// There are two roots. From the first one every fragment can begin: it is where a word may begin. The second one is
+/// inside of a word, where only those with `~` before them begin, so that most of a text is passed over there.
 struct FragmentScanner: Sendable {
     private struct State {
         /// Children are `firstChild..<` the next state's.
@@ -29,13 +32,11 @@ struct FragmentScanner: Sendable {
     private struct Shape: Sendable {
         let length: Int32
         let words: Int32
-        /// Whether its ends must be the edges of words: they are letters or digits, and no `~` stands there.
-        let edgeAtStart: Bool
+        /// Whether its end must be the edge of a word: it is a letter or digit, and no `~` stands there.
         let edgeAtEnd: Bool
 
         init(_ fragment: ReplyPattern.Fragment) {
             length = Int32(fragment.bytes.count)
-            edgeAtStart = !fragment.openStart && fragment.bytes.first.map(ReplyText.isWordByte) ?? false
             edgeAtEnd = !fragment.openEnd && fragment.bytes.last.map(ReplyText.isWordByte) ?? false
             var words: Int32 = 0
             var before: UInt8 = 0
@@ -47,9 +48,9 @@ struct FragmentScanner: Sendable {
         }
     }
 
-    /// Bytes that occur in no fragment share class 0, which keeps rows narrow.
-    private var classes = [UInt8](repeating: 0, count: 256)
-    private var width = 1
+    /// Bytes that occur in no fragment share class 0, those of them that make up words class 1, which keeps rows narrow.
+    private var classes = (UInt8.min...UInt8.max).map { ReplyText.isWordByte($0) ? UInt8(1) : 0 }
+    private var width = 2
     private var states: [State] = []
     /// By which byte a state is reached from its parent.
     private var labels: [UInt8] = []
@@ -59,6 +60,8 @@ struct FragmentScanner: Sendable {
 
     /// With more children than this a state gets a row.
     private static let childLimit = 3
+    private static let root = 0
+    private static let rootInWord = 1
 
     init(_ fragments: [ReplyPattern.Fragment]) {
         shapes = fragments.map(Shape.init)
@@ -71,13 +74,17 @@ struct FragmentScanner: Sendable {
         link(parents, own)
     }
 
-    /// The tree of the fragments' bytes; returns each state's parent and the fragments that are spelt out there.
+    /// The trees of the fragments' bytes; returns each state's parent and the fragments that are spelt out there.
     private mutating func grow(_ fragments: [ReplyPattern.Fragment]) -> (parents: [Int32], own: [[Int32]]) {
-        let order = fragments.indices.sorted { fragments[$0].bytes.lexicographicallyPrecedes(fragments[$1].bytes) }
-        var line = [(range: 0..<order.count, depth: 0)]
-        var parents: [Int32] = [0]
+        let sorted = fragments.indices.sorted { fragments[$0].bytes.lexicographicallyPrecedes(fragments[$1].bytes) }
+        // Those that begin within words stand in both trees; what is no part of a word begins one everywhere.
+        let order =
+            sorted
+            + sorted.filter { fragments[$0].openStart && fragments[$0].bytes.first.map(ReplyText.isWordByte) ?? false }
+        var line = [(range: 0..<sorted.count, depth: 0), (range: sorted.count..<order.count, depth: 0)]
+        var parents: [Int32] = [0, 0]
         var own: [[Int32]] = []
-        labels = [0]
+        labels = [0, 0]
         var index = 0
         while index < line.count {
             let (range, depth) = line[index]
@@ -108,31 +115,42 @@ struct FragmentScanner: Sendable {
         // What stands behind the last state.
         states.append(State(firstChild: Int32(count)))
         for index in 0..<count {
-            let parent = Int(parents[index])
-            let suffix = index == 0 || parent == 0 ? 0 : step(from: Int(states[parent].suffix), labels[index])
+            let suffix = suffix(of: index, parent: Int(parents[index]))
             states[index].suffix = Int32(suffix)
             let children = Int(states[index].firstChild)..<Int(states[index + 1].firstChild)
-            if index == 0 || children.count > Self.childLimit { addRow(to: index, children) }
+            if index <= Self.rootInWord || children.count > Self.childLimit { addRow(to: index, children) }
             states[index].firstEnd = Int32(ends.count)
-            all.append(own[index] + (index == 0 ? [] : all[suffix]))
+            all.append(own[index] + (index <= Self.rootInWord ? [] : all[suffix]))
             ends += all[index]
         }
         states[count].firstEnd = Int32(ends.count)
     }
 
+    private func suffix(of index: Int, parent: Int) -> Int {
+        if index <= Self.rootInWord { return Self.root }
+        let label = labels[index]
+        if parent <= Self.rootInWord { return ReplyText.isWordByte(label) ? Self.rootInWord : Self.root }
+        return step(from: Int(states[parent].suffix), label)
+    }
+
     private mutating func addRow(to index: Int, _ children: Range<Int>) {
         var row = [Int32](repeating: 0, count: width)
-        if index > 0 {
-            for byte in UInt8.min...UInt8.max where classes[Int(byte)] > 0 {
-                row[Int(classes[Int(byte)])] = Int32(step(from: Int(states[index].suffix), byte))
-            }
+        for byte in UInt8.min...UInt8.max {
+            row[Int(classes[Int(byte)])] = Int32(next(after: index, byte))
         }
         for child in children { row[Int(classes[Int(labels[child])])] = Int32(child) }
         states[index].row = Int32(rows.count)
         rows += row
     }
 
-    /// Where a byte leads: to a child, or to one of the suffixes' children; the root has a row.
+    /// Where a byte leads that no child has.
+    private func next(after index: Int, _ byte: UInt8) -> Int {
+        if index > Self.rootInWord { return step(from: Int(states[index].suffix), byte) }
+        if ReplyText.isWordByte(byte) { return Self.rootInWord }
+        return index == Self.root ? Self.root : step(from: Self.root, byte)
+    }
+
+    /// Where a byte leads: to a child, or to one of the suffixes' children; the roots have rows.
     private func step(from state: Int, _ byte: UInt8) -> Int {
         states.withUnsafeBufferPointer { states in
             labels.withUnsafeBufferPointer { labels in
@@ -206,7 +224,6 @@ struct FragmentScanner: Sendable {
                 let shape = shapes[fragment]
                 if shape.edgeAtEnd, !isEdge { continue }
                 let start = index + 1 - Int(shape.length)
-                if shape.edgeAtStart, start > 0, ReplyText.isWordByte(text[start - 1]) { continue }
                 found(
                     Hit(
                         fragment: fragment, start: Int32(start), end: Int32(index + 1),

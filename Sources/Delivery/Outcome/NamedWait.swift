@@ -13,12 +13,19 @@ extension ReplyText {
             guard mayCount(token) else { continue }
             left -= 1
             let before = index > 0 ? text(tokens[index - 1]) : ""
-            guard let seconds = seconds(tokens[index...], before: before), (1...86_400).contains(seconds),
+            let named = seconds(tokens[index...], before: before) ?? retryAfter(tokens[..<index], token)
+            guard let seconds = named, (1...86_400).contains(seconds),
                 !isPer(before), !afterInvitation || tokens[..<index].contains(where: isInvitation)
             else { continue }
             return .seconds(seconds)
         }
         return nil
+    }
+
+    /// `Retry-After: 300`, in seconds as in HTTP, where some policy daemons have it from.
+    private static func retryAfter(_ tokens: ArraySlice<ArraySlice<UInt8>>, _ token: ArraySlice<UInt8>) -> Int64? {
+        let words = tokens.suffix(2).map { text($0.last == UInt8(ascii: ":") ? $0.dropLast() : $0) }
+        return words == ["retry", "after"] ? number(token) : nil
     }
 
     /// Whether it may be a number, by a look at its first letter: most words are none.
@@ -62,7 +69,7 @@ extension ReplyText {
         return stems.contains { word.hasPrefix($0) }
     }
 
-    /// Of a number with its unit, or a time of the day's form, at the front of `tokens`.
+    /// Of numbers with their units, `1 hour and 30 minutes`, or a time of the day's form, at the front of `tokens`.
     private static func seconds(_ tokens: ArraySlice<ArraySlice<UInt8>>, before: String) -> Int64? {
         guard let token = tokens.first else { return nil }
         let parts = token.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).map(number)
@@ -70,15 +77,58 @@ extension ReplyText {
             return hours * 3_600 + minutes * 60 + rest
         }
         guard parts.count == 1 else { return nil }
-        let next = tokens.dropFirst().first.map(text) ?? ""
-        guard tokens.dropFirst(2).first.map(text) != "ago" else { return nil }
-        if let count = parts[0] ?? counted(text(token), before: before), let unit = unit(next) { return count * unit }
-        // 300s, 5min
-        let digits = token.prefix { $0 &- 48 < 10 }
-        guard !digits.isEmpty, digits.count < token.count, let count = number(digits),
-            let unit = unit(text(token.dropFirst(digits.count)))
-        else { return nil }
-        return count * unit
+        var rest = tokens
+        var total: Int64 = 0
+        var least = Int64.max
+        // Each unit is smaller than the one before it, so this ends.
+        while let term = term(rest, before: total == 0 ? before : "and"), term.unit < least {
+            total += term.seconds
+            least = term.unit
+            rest = rest.dropFirst(term.length)
+            if let next = rest.first.map(text), conjunctions.contains(next) { rest = rest.dropFirst() }
+        }
+        return total == 0 || rest.first.map(text) == "ago" ? nil : total
+    }
+
+    private static let conjunctions: Set<String> = ["and", "und", "et", "y", "e", "en", "i", "и"]
+    /// What may stand between a number and its unit, and by how much it divides the unit.
+    private static let between: [String: Int64] = [
+        "more": 1, "further": 1, "full": 1, "additional": 1, "weitere": 1, "weiteren": 1, "half": 2, "halbe": 2,
+        "halben": 2, "demi": 2, "media": 2, "mezza": 2, "meia": 2, "halve": 2,
+    ]
+
+    /// A number and its unit: `5 minutes`, `300s`, `1h30m`, `half an hour`, `300 more seconds`.
+    private static func term(
+        _ tokens: ArraySlice<ArraySlice<UInt8>>, before: String
+    ) -> (seconds: Int64, unit: Int64, length: Int)? {
+        guard let token = tokens.first else { return nil }
+        if let seconds = compact(token) { return (seconds, 1, 1) }
+        guard let count = number(token) ?? counted(text(token), before: before) else { return nil }
+        var length = 2
+        var part: Int64 = before == "half" ? 2 : 1
+        var next = tokens.dropFirst().first.map(text) ?? ""
+        if let divisor = between[next] {
+            part = divisor
+            length = 3
+            next = tokens.dropFirst(2).first.map(text) ?? ""
+        }
+        return unit(next).map { (count * $0 / part, $0, length) }
+    }
+
+    /// Digits and units in one word: 300s, 5min, 1h30m.
+    private static func compact(_ token: ArraySlice<UInt8>) -> Int64? {
+        var rest = token
+        var total: Int64 = 0
+        var least = Int64.max
+        while !rest.isEmpty {
+            let digits = rest.prefix { $0 &- 48 < 10 }
+            let name = rest.dropFirst(digits.count).prefix { $0 &- 48 >= 10 }
+            guard let count = number(digits), let unit = unit(text(name)), unit < least else { return nil }
+            total += count * unit
+            least = unit
+            rest = rest.dropFirst(digits.count + name.count)
+        }
+        return total == 0 ? nil : total
     }
 
     /// One to five digits; nil otherwise.
@@ -94,9 +144,8 @@ extension ReplyText {
 
     /// Numbers in words. `an hour` is a wait only where something like `in` stands before it: there is `100 an hour`.
     private static func counted(_ word: String, before: String) -> Int64? {
-        if word == "a" || word == "an", !["in", "for", "after", "within", "wait", "about"].contains(before) {
-            return nil
-        }
+        let inviting: Set = ["in", "for", "after", "within", "wait", "about", "half", "and"]
+        if word == "a" || word == "an", !inviting.contains(before) { return nil }
         return numbers[word]
     }
 

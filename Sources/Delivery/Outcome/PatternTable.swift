@@ -26,12 +26,18 @@ struct PatternTable: Sendable {
         let found: Found
     }
 
+    /// A node at which a fragment may stand; with its parent, since most of them are not yet reached.
+    private struct Use: Sendable {
+        let node: Int32
+        let parent: Int32
+    }
+
     private let scanner: FragmentScanner
     private let nodes: [Node]
     private let ends: [End]
-    /// The nodes at which a fragment may stand: `uses[firstUse[fragment]..<firstUse[fragment + 1]]`.
+    /// Where a fragment may stand: `uses[firstUse[fragment]..<firstUse[fragment + 1]]`.
     private let firstUse: [Int32]
-    private let uses: [Int32]
+    private let uses: [Use]
 
     /// Where a place was found: its first occurrence and its last two, since the last may overlap what comes next.
     private struct Reached {
@@ -71,8 +77,9 @@ struct PatternTable: Sendable {
                                     let first = Int(firstUse[hit.fragment])
                                     let last = Int(firstUse[hit.fragment + 1])
                                     for use in first..<last {
-                                        let index = Int(uses[use])
+                                        let (index, parent) = (Int(uses[use].node), Int(uses[use].parent))
                                         if stages[index] == .done { continue }
+                                        if parent >= 0, stages[parent] == .open { continue }
                                         note(hit, at: index, nodes, stages, reached, found)
                                     }
                                 }
@@ -85,6 +92,7 @@ struct PatternTable: Sendable {
         return found
     }
 
+    /// Notes that the fragment stands at a node whose parent is reached, if there is one.
     @inline(__always)
     private func note(
         _ hit: FragmentScanner.Hit, at index: Int, _ nodes: UnsafeBufferPointer<Node>,
@@ -94,7 +102,7 @@ struct PatternTable: Sendable {
         let node = nodes[index]
         let parent = Int(node.parent)
         if parent >= 0 {
-            guard stages[parent] != .open, reached[parent].allows(node.gap, hit) else { return }
+            guard reached[parent].allows(node.gap, hit) else { return }
         }
         let here = (end: hit.end, words: hit.wordsAtEnd)
         if stages[index] == .followed {
@@ -175,7 +183,17 @@ extension PatternTable {
             for use in uses { firstUse.append((firstUse.last ?? 0) + Int32(use.count)) }
             return PatternTable(
                 scanner: FragmentScanner(fragments), nodes: nodes, ends: all, firstUse: firstUse,
-                uses: uses.flatMap { $0 })
+                uses: uses.flatMap { $0 }.map { Use(node: $0, parent: nodes[Int($0)].parent) })
         }
+    }
+
+    /// What finding takes for a text: occurrences of fragments, and places that are looked at for them.
+    func cost(of words: [UInt8]) -> (hits: Int, looks: Int) {
+        var cost = (hits: 0, looks: 0)
+        scanner.scan(words) { hit in
+            cost.hits += 1
+            cost.looks += Int(firstUse[hit.fragment + 1] - firstUse[hit.fragment])
+        }
+        return cost
     }
 }

@@ -16,7 +16,7 @@ package struct ReplyRule: Sendable, Hashable {
     /// In the form of ``ReplyPattern``.
     package var patterns: [String] = []
     package var unless: [String] = []
-    /// How long what the rule found is to be believed; nil leaves it to the planner.
+    /// How long what the rule found is to be believed where the reply names no time; nil leaves it to the planner.
     package var hold: Timestamp.Span?
     /// Whether those who know it disagree what such a reply means; see ``Reading/isDisputed``.
     package var isDisputed = false

@@ -68,10 +68,13 @@ package struct ReplyRules: Sendable {
         }
         let rule = rules[index]
         return Reading(
-            cause: rule.cause, rule: rule.id, hold: rule.hold ?? namedWait(words, rule.cause),
+            cause: rule.cause, rule: rule.id, hold: namedWait(words, rule.cause) ?? rule.hold,
             isDisputed: rule.isDisputed, refusesUnknown: rule.refusesUnknown,
             isPerSource: rule.isPerSource)
     }
+
+    /// What reading a text takes, in steps that do not depend on the machine.
+    func cost(of reply: Reply) -> (hits: Int, looks: Int) { table.cost(of: ReplyText.words(of: reply)) }
 
     /// The time that the reply itself names, as far as it is about what the cause is about.
     private func namedWait(_ words: [UInt8], _ cause: Cause) -> Timestamp.Span? {

@@ -72,7 +72,7 @@ enum ReplyRuleFile {
             let cause = section.required("cause")?.word(Cause.self)
             let source = section.required("source")?.string("where the claim comes from")
             let examples = texts(section.required("examples"), "a reply such as 550 5.7.1 text", atLeast: 1)
-            let sites = section.optional("sites")?.list { $0.string("a receiver's name or domain")?.lowercased() }
+            let sites = section.optional("sites")?.list { self.sites($0) }?.flatMap { $0 }
             let phases = section.optional("phases")?.list { phase($0) }
             let codes = section.optional("codes")?.list { $0.value("a code such as 550 or 5xx", ReplyRule.Code.init) }
             let statuses = section.optional("statuses")?.list {
@@ -100,6 +100,21 @@ enum ReplyRuleFile {
         }
         return (read ?? nil).map { Placed(rule: $0, field: field, places: places) }
     }
+
+    /// The suffixes of a well-known receiver's hosts by its name in sites.yaml, or a name of one's own.
+    private static func sites(_ field: Field) -> [String]? {
+        guard let name = field.string("a receiver's name or domain")?.lowercased() else { return nil }
+        if name.contains(".") { return [name] }
+        guard let known = receivers[name] else {
+            let names = receivers.keys.sorted().joined(separator: ", ")
+            field.complain("“\(name)” is neither a domain nor one of \(names)")
+            return nil
+        }
+        return known
+    }
+
+    private static let receivers = Dictionary(
+        SiteFile.builtIn(Problems()).map { ($0.name, $0.hosts) }, uniquingKeysWith: { first, _ in first })
 
     private static func phase(_ field: Field) -> Phase? {
         let names = Phase.allCases.map(\.description)
