@@ -1,4 +1,5 @@
 package import DNS
+package import Logging
 package import Mail
 package import NIOCore
 package import Queue
@@ -21,6 +22,7 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
     private let opener: Mutex<any SessionOpener>
     private let sink: any TraceSink
     private let time: any TimeSource
+    private let logger: Logger
     private let loop: any EventLoop
     /// Remembers ways over restarts; set before the start.
     private let keeper = Mutex<(any PathKeeper)?>(nil)
@@ -28,7 +30,8 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
 
     package init(
         configuration: PlannerConfiguration, map: IPMap, rules: ReplyRules, queue: MailQueue, resolver: any Resolver,
-        opener: any SessionOpener, trace: any TraceSink, time: any TimeSource = SystemTime(), loop: any EventLoop,
+        opener: any SessionOpener, trace: any TraceSink, logger: Logger = Logger(label: "delivery"),
+        time: any TimeSource = SystemTime(), loop: any EventLoop,
         seed: UInt64 = .random(in: .min ... .max)
     ) {
         var planner = Planner(configuration: configuration, map: map, rules: rules, seed: seed)
@@ -41,6 +44,7 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         self.opener = Mutex(opener)
         self.sink = trace
         self.time = time
+        self.logger = logger
         self.loop = loop
     }
 
@@ -257,9 +261,15 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
             case .trace(let event): events.append(event)
             case .remember(let rows): keeper.withLock { $0 }?.keep(rows)
             case .tell(let news): keeper.withLock { $0 }?.tell(news)
+            case .log(let note): log(note)
             }
         }
         if !events.isEmpty { sink.record(events) }
+    }
+
+    private func log(_ note: PlannerNote) {
+        let metadata = note.facts.mapValues { Logger.MetadataValue.string($0) }
+        logger.log(level: note.level == .error ? .error : .notice, "\(note.text)", metadata: metadata)
     }
 
     private func resolve(_ lookup: HostQuery) {

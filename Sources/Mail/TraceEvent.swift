@@ -182,6 +182,8 @@ package enum RecipientEnd: UInt8, Sendable, Hashable {
     case delivered, failed, expired
     /// An operator ended it, and nobody is told.
     case deleted
+    /// Handed to another relay, which answers for it from there on.
+    case relayed
 }
 
 /// Takes events for the history. Must not block: it is called on event loops and on the commit thread.

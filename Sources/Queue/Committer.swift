@@ -145,7 +145,7 @@ final class Committer {
         let isUntold =
             !cycle.batch.untold.isEmpty
             || cycle.batch.settled.contains { settlement in
-                settlement.ended.contains { $0.how != .delivered || $0.isRelayed }
+                settlement.ended.contains { !$0.isSilent }
             }
         let isBounced = cycle.steering.contains { $0.asked.order.verb == .bounce }
         if isUntold || isBounced || !result.expired.isEmpty { shared.untold.ring() }

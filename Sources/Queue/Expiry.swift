@@ -20,7 +20,9 @@ struct Expiry {
         store: any QueueStore, dispatcher: (any Dispatcher)?, inbox: Inbox, now: Timestamp
     ) throws -> Bool {
         let found = try store.expired(by: now, after: pass.cursor, limit: page)
-        let keys = found.map(\.key)
+        // Few rows have a deadline of their own at a relay, so that a page of them at a time is enough.
+        let past = try store.pastRelay(by: now, limit: page).map(\.key)
+        let keys = found.map(\.key) + past.filter { key in !found.contains { $0.key == key } }
         let onWire = Set(keys.isEmpty ? [] : dispatcher?.expire(keys) ?? [])
         var ended: [WorkKey] = []
         for key in keys {

@@ -40,7 +40,7 @@ package struct Leftover: Sendable {
 extension Settlement {
     /// What the sender is to be told of recipients that are on record.
     package func untold(among recipients: [Address]) -> [UntoldRecipient] {
-        guard ended.contains(where: { $0.how != .delivered || $0.isRelayed }) else { return [] }
+        guard ended.contains(where: { !$0.isSilent }) else { return [] }
         let recipients = Set(recipients)
         return ended.filter { recipients.contains($0.recipient) }.compactMap { ended in
             ended.report.map { UntoldRecipient(message: key.message, report: $0) }
@@ -57,13 +57,40 @@ extension Progress {
     }
 }
 
+extension Progress {
+    /// For the notice, where a relay was the last step.
+    package var way: RecipientReport.Way? {
+        relay.map {
+            RecipientReport.Way(
+                sources: tried.count, attempts: max(0, attempts - $0.attempts), relay: $0.name, handed: $0.attempts,
+                said: $0.said)
+        }
+    }
+}
+
 extension Expiration {
     /// The ends of the recipients on record, with the words that the last receiver had for them.
     package func ends(of recipients: [Address], progress: Progress) -> [Settlement.Ended] {
+        if let relay = progress.relay, relay.until <= at { return ends(of: recipients, at: relay, progress) }
         let last = progress.lastRefusal.map { "; last refusal: \($0)" } ?? "; no attempt was answered"
         let reason = "not delivered before its deadline, \(progress.rounds) rounds\(last)"
         return recipients.map {
-            Settlement.Ended(recipient: $0, how: .expired, reason: reason, at: at, quoted: progress.firstRefusal)
+            Settlement.Ended(
+                recipient: $0, how: .expired, reason: reason, at: at, quoted: progress.firstRefusal, way: progress.way)
+        }
+    }
+
+    /// The deadline at the relay came before the message's own.
+    private func ends(
+        of recipients: [Address], at relay: Progress.AtRelay, _ progress: Progress
+    ) -> [Settlement.Ended] {
+        let hours = (relay.until - relay.entered).milliseconds / 3_600_000
+        let span = hours > 0 ? "\(hours) h" : "\((relay.until - relay.entered).milliseconds / 1_000) s"
+        let said = relay.said.map { "; last: \($0)" } ?? "; it was never asked"
+        let reason = "the relay \(relay.name) did not take it within \(span), \(relay.attempts) attempts\(said)"
+        return recipients.map {
+            Settlement.Ended(
+                recipient: $0, how: .expired, reason: reason, at: at, quoted: progress.firstRefusal, way: progress.way)
         }
     }
 }

@@ -46,6 +46,9 @@ package protocol QueueStore: AnyObject, Sendable {
     /// Waiting rows that expire at or before `now`, after `cursor` (nil: from the start), in order of expiry.
     func expired(by now: Timestamp, after cursor: ExpiryCursor?, limit: Int) throws -> [ExpiryCursor]
 
+    /// Waiting rows at a relay whose deadline there is at or before `now`, the earliest first.
+    func pastRelay(by now: Timestamp, limit: Int) throws -> [ExpiryCursor]
+
     /// The earliest due time of each of the next domains after `domain` in the order of names, whatever the agenda
     /// says.
     func earliest(afterDomain domain: String?, limit: Int) throws -> [AgendaEntry]

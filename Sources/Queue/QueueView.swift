@@ -70,8 +70,11 @@ package struct QueueCounts: Sendable, Hashable {
     package var domains: Int
     /// Recipients whose sender is still to be told.
     package var untold: Int
+    /// Works at a relay.
+    package var atRelays: Int
 
-    package init(messages: Int, works: Int, held: Int = 0, domains: Int, untold: Int) {
+    package init(messages: Int, works: Int, held: Int = 0, domains: Int, untold: Int, atRelays: Int = 0) {
+        self.atRelays = atRelays
         self.messages = messages
         self.works = works
         self.held = held

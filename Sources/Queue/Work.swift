@@ -137,11 +137,14 @@ package struct Settlement: Sendable {
         package var quoted: Refusal?
         /// Delivered to a host that will not tell of it, though the sender asked to be told.
         package var isRelayed: Bool
+        /// What was tried; for what fails at a relay.
+        package var way: RecipientReport.Way?
 
         package init(
             recipient: Address, how: RecipientEnd, reason: String, at: Timestamp, quoted: Refusal? = nil,
-            isRelayed: Bool = false
+            isRelayed: Bool = false, way: RecipientReport.Way? = nil
         ) {
+            self.way = way
             self.recipient = recipient
             self.how = how
             self.reason = reason
@@ -150,18 +153,21 @@ package struct Settlement: Sendable {
             self.isRelayed = isRelayed
         }
 
+        /// It went out and nobody asked to hear of it.
+        package var isSilent: Bool { (how == .delivered || how == .relayed) && !isRelayed }
+
         /// What the sender is to be told of; nil for a plain delivery.
         package var report: RecipientReport? {
             let kind: RecipientReport.Kind
             switch how {
-            case .delivered:
+            case .delivered, .relayed:
                 guard isRelayed else { return nil }
                 kind = .relayed
             case .failed: kind = .failed
             case .expired: kind = .expired
             case .deleted: return nil
             }
-            return RecipientReport(recipient: recipient, kind: kind, reason: reason, refusal: quoted, at: at)
+            return RecipientReport(recipient: recipient, kind: kind, reason: reason, refusal: quoted, at: at, way: way)
         }
     }
 }

@@ -68,6 +68,7 @@ struct AuditedStory {
             last = max(last, event.at)
             // A delivery ends with its attempt and has no event of its own.
             if event.decision == "delivered" { end(event.recipients, .delivered) }
+            if event.decision == "relayed" { end(event.recipients, .relayed) }
         case .ended(let event):
             last = max(last, event.at)
             end(event.recipients, event.how)

@@ -44,6 +44,7 @@ extension BatchWriter {
         guard let standing = try standing(key) else { return Steered(key: key, changed: false) }
         guard standing.isHeld else { return Steered(key: key, changed: false, due: standing.due) }
         try access.statement(SQL.release).bind(1, key.message).bind(2, key.domain).bind(3, now).run()
+        try giveBackTime(atRelay: key, since: standing.since)
         let expires = Hold.deadline(standing.expires, since: standing.since, now: now)
         if expires > standing.expires {
             try access.statement(SQL.setExpires).bind(1, key.message).bind(2, expires).run()
@@ -51,6 +52,17 @@ extension BatchWriter {
         // A domain that was put off long ago is looked at anew; Delivery puts it off again where that is still so.
         try access.statement(SQL.agendaSummon).bind(1, key.domain).bind(2, now).run()
         return Steered(key: key, changed: true, due: now)
+    }
+
+    /// The deadline at a relay stood still as well.
+    private mutating func giveBackTime(atRelay key: WorkKey, since: Timestamp) throws {
+        guard var row = try row(key), let until = row.progress.relay?.until else { return }
+        row.progress.relay?.until = Hold.deadline(until, since: since, now: now)
+        let update = try access.statement(SQL.update)
+        update.bind(1, key.message).bind(2, key.domain).bind(3, now)
+        bind(update, 4, 5, recipients: row.recipients, progress: row.progress)
+        bind(update, 6, until: row.progress.relay?.until)
+        try update.run()
     }
 
     private mutating func retry(_ key: WorkKey) throws -> Steered {
@@ -77,6 +89,7 @@ extension BatchWriter {
         let update = try access.statement(SQL.update)
         update.bind(1, key.message).bind(2, key.domain).bind(3, row.progress.due)
         bind(update, 4, 5, recipients: row.recipients.filter { !names.contains($0) }, progress: row.progress)
+        bind(update, 6, until: row.progress.relay?.until)
         try update.run()
         if row.isHeld, due != nil {
             try access.statement(SQL.release).bind(1, key.message).bind(2, key.domain).bind(3, row.progress.due).run()

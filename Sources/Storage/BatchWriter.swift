@@ -82,6 +82,7 @@ struct BatchWriter {
         let insert = try access.statement(SQL.file)
         insert.bind(1, row.key.message).bind(2, row.key.domain).bind(3, row.progress.due).bind(4, row.expires)
         bind(insert, 5, 6, recipients: row.recipients, progress: row.progress)
+        bind(insert, 8, until: row.progress.relay?.until)
         try insert.bind(7, row.customer).run()
         if row.onAgenda { bringForward(row.key.domain, row.progress.due) }
     }
@@ -97,6 +98,10 @@ struct BatchWriter {
         statement.bind(second, packer.bytes)
     }
 
+    func bind(_ statement: Prepared, _ place: Int32, until: Timestamp?) {
+        if let until { statement.bind(place, until) } else { statement.bindNull(place) }
+    }
+
     mutating func bringForward(_ domain: String, _ due: Timestamp) {
         forward[domain] = min(forward[domain] ?? due, due)
     }
@@ -108,6 +113,7 @@ struct BatchWriter {
         guard let refusal = report.refusal else { return try insert.bindNull(7).run() }
         packer.clear()
         packer.refusal(refusal)
+        packer.way(report.way)
         try insert.bind(7, packer.bytes).run()
     }
 
@@ -145,6 +151,7 @@ struct BatchWriter {
         let update = try access.statement(SQL.update)
         update.bind(1, key.message).bind(2, key.domain).bind(3, left.progress.due)
         bind(update, 4, 5, recipients: left.recipients, progress: left.progress)
+        bind(update, 6, until: left.progress.relay?.until)
         try update.run()
         if !settlement.stillHandedOut { bringForward(key.domain, left.progress.due) }
     }

@@ -32,7 +32,29 @@ extension Packer {
     }
 }
 
+extension Packer {
+    /// Stands behind a refusal; rows written before it have none.
+    mutating func way(_ way: RecipientReport.Way?) {
+        optional(way) { packer, way in
+            packer.number(UInt64(max(0, way.sources)))
+            packer.number(UInt64(max(0, way.attempts)))
+            packer.text(way.relay)
+            packer.number(UInt64(max(0, way.handed)))
+            packer.optionalText(way.said)
+        }
+    }
+}
+
 extension Unpacker {
+    mutating func way() throws(Unreadable) -> RecipientReport.Way? {
+        guard !isAtEnd else { return nil }
+        return try optional { (unpacker: inout Unpacker) throws(Unreadable) in
+            RecipientReport.Way(
+                sources: try unpacker.count(.max), attempts: try unpacker.count(.max), relay: try unpacker.text(),
+                handed: try unpacker.count(.max), said: try unpacker.optionalText())
+        }
+    }
+
     mutating func enhanced() throws(Unreadable) -> EnhancedStatus {
         EnhancedStatus(try byte(), UInt16(try count(Int(UInt16.max))), UInt16(try count(Int(UInt16.max))))
     }

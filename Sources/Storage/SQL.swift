@@ -16,11 +16,13 @@ enum SQL: String, KeptStatement {
         """
 
     case file = """
-        INSERT OR REPLACE INTO waiting (message, domain, due, expires, recipients, progress, customer)
-        VALUES (?, ?, ?, ?, ?, ?, ?)
+        INSERT OR REPLACE INTO waiting (message, domain, due, expires, recipients, progress, customer, until)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         """
     case waiting = "SELECT due, recipients, progress, held FROM waiting WHERE message = ? AND domain = ?"
-    case update = "UPDATE waiting SET due = ?3, recipients = ?4, progress = ?5 WHERE message = ?1 AND domain = ?2"
+    case update = """
+        UPDATE waiting SET due = ?3, recipients = ?4, progress = ?5, until = ?6 WHERE message = ?1 AND domain = ?2
+        """
     case deleteWaiting = "DELETE FROM waiting WHERE message = ? AND domain = ?"
     case deleteAllWaiting = "DELETE FROM waiting WHERE message = ?"
     case anyWaiting = "SELECT 1 FROM waiting WHERE message = ? LIMIT 1"
@@ -91,6 +93,10 @@ enum SQL: String, KeptStatement {
         WHERE held = 0 AND (expires, message, domain) > (?1, ?2, ?3) AND expires <= ?4
         ORDER BY expires, message, domain LIMIT ?5
         """
+    case pastRelay = """
+        SELECT until, message, domain FROM waiting
+        WHERE until IS NOT NULL AND until <= ?1 AND held = 0 ORDER BY until, message, domain LIMIT ?2
+        """
     case firstDomain = "SELECT domain FROM waiting WHERE held = 0 AND domain >= '' ORDER BY domain LIMIT 1"
     case nextDomain = "SELECT domain FROM waiting WHERE held = 0 AND domain > ? ORDER BY domain LIMIT 1"
     /// Of each lane of a domain the row that is due first.
@@ -142,7 +148,8 @@ enum CountSQL: String, KeptStatement {
            AND NOT EXISTS (SELECT 1 FROM waiting WHERE waiting.message = message.id)
            AND NOT EXISTS (SELECT 1 FROM untold WHERE untold.message = message.id)),
         (SELECT count(*) FROM waiting WHERE held = 0), (SELECT count(*) FROM waiting WHERE held = 1),
-        (SELECT count(*) FROM agenda), (SELECT count(*) FROM untold)
+        (SELECT count(*) FROM agenda), (SELECT count(*) FROM untold),
+        (SELECT count(*) FROM waiting WHERE until IS NOT NULL)
         """
 }
 

@@ -135,6 +135,18 @@ extension SQLiteStore {
         }
     }
 
+    package func pastRelay(by now: Timestamp, limit: Int) throws -> [ExpiryCursor] {
+        try reader().run { access in
+            var found: [ExpiryCursor] = []
+            try access.statement(SQL.pastRelay).bind(1, now).bind(2, Int64(limit)).rows { row in
+                found.append(
+                    ExpiryCursor(expires: row.time(0), key: WorkKey(message: row.id(1), domain: row.text(2))))
+                return true
+            }
+            return found
+        }
+    }
+
     /// A seek for each domain: a `GROUP BY` would read a million rows to name a few domains.
     package func earliest(afterDomain domain: String?, limit: Int) throws -> [AgendaEntry] {
         try reader().run { access in

@@ -49,25 +49,26 @@ extension SQLiteStore {
     func reports(of id: MessageID, _ access: Access) throws -> [RecipientReport] {
         var reports: [RecipientReport] = []
         try access.statement(SQL.reports).bind(1, id).rows { row in
+            let (refusal, way) = refusal(id, row)
             reports.append(
                 RecipientReport(
                     recipient: Address(localPart: row.text(1), domain: row.text(0)),
                     kind: RecipientReport.Kind(rawValue: UInt8(clamping: row.integer(2))) ?? .failed,
-                    reason: row.text(3), refusal: refusal(id, row), at: row.time(4)))
+                    reason: row.text(3), refusal: refusal, at: row.time(4), way: way))
             return true
         }
         return reports
     }
 
     /// One that cannot be read is left out: the sender is told all the same.
-    private func refusal(_ id: MessageID, _ row: Prepared) -> Refusal? {
-        guard !row.isNull(5) else { return nil }
+    private func refusal(_ id: MessageID, _ row: Prepared) -> (Refusal?, RecipientReport.Way?) {
+        guard !row.isNull(5) else { return (nil, nil) }
         do {
             var unpacker = row.unpacker(5)
-            return try unpacker.refusal()
+            return (try unpacker.refusal(), try unpacker.way())
         } catch {
             unreadable(error, id)
-            return nil
+            return (nil, nil)
         }
     }
 }

@@ -131,7 +131,8 @@ extension SQLiteStore {
             try access.statement(CountSQL.counts).first { row in
                 QueueCounts(
                     messages: Int(row.integer(0)), works: Int(row.integer(1) + row.integer(2)),
-                    held: Int(row.integer(2)), domains: Int(row.integer(3)), untold: Int(row.integer(4)))
+                    held: Int(row.integer(2)), domains: Int(row.integer(3)), untold: Int(row.integer(4)),
+                    atRelays: Int(row.integer(5)))
             } ?? QueueCounts(messages: 0, works: 0, held: 0, domains: 0, untold: 0)
         }
     }

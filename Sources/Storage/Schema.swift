@@ -6,7 +6,7 @@ import Queue
 /// The tables of `queue.sqlite`.
 enum Schema {
     /// Raised with every change below; a file of a later version is refused.
-    static let version: Int64 = 4
+    static let version: Int64 = 5
 
     /// One list of statements for each version.
     private static let steps: [[String]] = [
@@ -77,6 +77,11 @@ enum Schema {
             "DROP INDEX waiting_expires",
             "CREATE INDEX waiting_expires ON waiting (expires, message, domain, held) WHERE held = 0",
             "CREATE INDEX waiting_held ON waiting (message, domain, held) WHERE held = 1",
+        ],
+        [
+            // When what is at a relay fails unless the relay has taken it; all other rows cost this index nothing.
+            "ALTER TABLE waiting ADD COLUMN until INTEGER",
+            "CREATE INDEX waiting_until ON waiting (until, message, domain, held) WHERE until IS NOT NULL",
         ],
     ]
 

@@ -176,7 +176,7 @@ struct RandomWorld {
             case .fetch(let domain, let limit): fetch(domain, limit)
             // At once where a receiver takes a range again.
             case .postpone(_, let until): #expect(until >= scene.now)
-            case .trace, .remember, .tell: break
+            case .trace, .remember, .tell, .log: break
             }
         }
     }
@@ -204,7 +204,7 @@ struct RandomWorld {
     private func check(_ end: Settlement.Ended, of settlement: Settlement) {
         let message = messages[settlement.key.message]
         switch end.how {
-        case .delivered:
+        case .delivered, .relayed:
             let session = deliveredOn["\(settlement.key.message) \(end.recipient)"]
             let tells = session.map(telling.contains) ?? false
             let wants = message?.request?[end.recipient]?.notify?.contains(.success) ?? false

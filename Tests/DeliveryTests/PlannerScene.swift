@@ -16,6 +16,7 @@ struct Scene {
     init(
         sources count: Int = 4, budget: Int = 4, messagesPerSession: Int = 20, steps: [IPMap.Step]? = nil,
         seed: UInt64 = 1, sites: [String: IPMap.FixedSite] = [:], limits: [SiteRule] = [], nullPool: [Int] = [],
+        relays: [IPMap.Relay] = [], routes: [String: IPMap.Route] = [:],
         rules: ReplyRules,
         configure: (inout PlannerConfiguration) -> Void = { _ in }
     ) {
@@ -32,6 +33,8 @@ struct Scene {
             pools: ["main": IPMap.Pool(name: "main", sources: sources, messagesPerSession: messagesPerSession)],
             routes: ["default": IPMap.Route(steps ?? [IPMap.Step(pool: "main", budget: budget)])], sites: sites,
             rules: limits)
+        for relay in relays { map.relays[relay.name] = relay }
+        map.routes.merge(routes) { $1 }
         if !nullPool.isEmpty {
             map.pools["narrow"] = IPMap.Pool(name: "narrow", sources: nullPool.map { sources[$0] })
             map.routes["notices"] = IPMap.Route(

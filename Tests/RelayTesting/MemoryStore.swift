@@ -180,6 +180,15 @@ package final class MemoryStore: QueueStore {
         }
     }
 
+    package func pastRelay(by now: Timestamp, limit: Int) throws -> [ExpiryCursor] {
+        state.withLock { state in
+            let all = state.unheld.compactMap { row in
+                row.progress.relay.map { ExpiryCursor(expires: $0.until, key: row.key) }
+            }
+            return Array(all.filter { $0.expires <= now }.sorted { $0.isBefore($1) }.prefix(limit))
+        }
+    }
+
     package func earliest(afterDomain domain: String?, limit: Int) throws -> [AgendaEntry] {
         state.withLock { state in
             let rows = Dictionary(grouping: state.unheld, by: \.key.domain)
@@ -291,7 +300,8 @@ package final class MemoryStore: QueueStore {
             QueueCounts(
                 messages: state.messages.count, works: state.waiting.count, held: state.holds.count,
                 domains: state.agenda.count,
-                untold: state.untold.values.reduce(0) { $0 + $1.count })
+                untold: state.untold.values.reduce(0) { $0 + $1.count },
+                atRelays: state.waiting.values.count { $0.progress.relay != nil })
         }
     }
 }
@@ -431,6 +441,9 @@ extension MemoryStore.State {
             holds[key] = nil
             waiting[key]?.progress.due = now
             let expires = Hold.deadline(row.expires, since: hold.at, now: now)
+            if let until = row.progress.relay?.until {
+                waiting[key]?.progress.relay?.until = Hold.deadline(until, since: hold.at, now: now)
+            }
             for other in waiting.keys where other.message == key.message { waiting[other]?.expires = expires }
             agenda[key.domain] = MemoryStore.Agenda(due: min(now, agenda[key.domain]?.due ?? now))
             return Steered(key: key, changed: true, due: now)

@@ -7,8 +7,8 @@ import Testing
 final class ClientTranscript {
     private var machine: ClientMachine
 
-    init(_ secrecy: ClientMachine.Secrecy = .never) {
-        machine = ClientMachine(secrecy: secrecy)
+    init(_ secrecy: ClientMachine.Secrecy = .never, hasLogin: Bool = false) {
+        machine = ClientMachine(secrecy: secrecy, hasLogin: hasLogin)
         _ = machine.connected()
     }
 

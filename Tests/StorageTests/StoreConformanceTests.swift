@@ -60,6 +60,39 @@ import Testing
     }
 
     @Test(arguments: StoreKind.allCases)
+    func `what is at a relay is found when its deadline there has passed, and ends with what was tried`(
+        _ kind: StoreKind
+    ) throws {
+        let store = try kind.make(in: folder)
+        let mail = mails.next(to: ["ada@example.org"], from: nil, content: "x\r\n")
+        var row = mail.row()
+        try file(mail, in: store, [row])
+        #expect(try store.pastRelay(by: now + .days(1), limit: 10).isEmpty)
+        row.progress.tried = ["a", "b"]
+        row.progress.attempts = 5
+        row.progress.relay = Progress.AtRelay(
+            name: "provider", entered: now, until: now + .hours(24), cause: .source, attempts: 3, said: "450 z")
+        var batch = StoreBatch(at: now)
+        batch.settled = [
+            Settlement(
+                key: mail.key(), ended: [],
+                remaining: Work(
+                    message: mail.message, domain: mail.key().domain, recipients: mail.recipients,
+                    progress: row.progress))
+        ]
+        _ = try store.write(batch)
+        #expect(try store.counts().atRelays == 1)
+        #expect(try store.pastRelay(by: now + .hours(23), limit: 10).isEmpty)
+        #expect(try store.pastRelay(by: now + .hours(24), limit: 10).map(\.key) == [mail.key()])
+        var end = StoreBatch(at: now + .hours(24))
+        end.expired = [Expiration(key: mail.key(), at: now + .hours(24))]
+        let result = try store.write(end)
+        #expect(result.expired.first?.ended.map(\.how) == [.expired])
+        let way = RecipientReport.Way(sources: 2, attempts: 2, relay: "provider", handed: 3, said: "450 z")
+        #expect(result.expired.first?.ended.first?.way == way)
+    }
+
+    @Test(arguments: StoreKind.allCases)
     func `a work comes back as it was filed, content and all`(_ kind: StoreKind) throws {
         let store = try kind.make(in: folder)
         let mail = mails.next(to: ["ada@example.org", "\"b@b\"@example.org"], from: nil, content: "caf\u{E9}\r\n")

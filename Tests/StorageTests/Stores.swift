@@ -92,6 +92,8 @@ enum OldSchema {
         DROP INDEX waiting_due;
         DROP INDEX waiting_expires;
         DROP INDEX waiting_held;
+        DROP INDEX waiting_until;
+        ALTER TABLE waiting DROP COLUMN until;
         ALTER TABLE waiting DROP COLUMN hold;
         ALTER TABLE waiting DROP COLUMN held;
         CREATE INDEX waiting_due ON waiting (domain, customer, due, message);

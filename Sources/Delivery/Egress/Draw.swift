@@ -24,7 +24,9 @@ extension Planner {
     /// Draws uniformly among the sources that are free for the site, of a family its best hosts have (where some were
     /// refused, among those far from them); then one of those hosts, at random among equals (RFC 5321 section 5.1).
     mutating func draw(for parcel: Parcel?, at site: Site) -> Draw {
-        if let off = operatorsHold(route: parcel?.route ?? "default", step: parcel?.step ?? 0) { return off }
+        if !site.isRelay, let off = operatorsHold(route: parcel?.route ?? "default", step: parcel?.step ?? 0) {
+            return off
+        }
         let tiers = reachable(site, passing: parcel?.passed ?? [])
         guard !tiers.isEmpty else {
             if site.hosts.allSatisfy({ $0.addresses.allSatisfy(site.forbidden.contains) }) {
@@ -88,7 +90,7 @@ extension Planner {
         }
         let route = parcel?.route ?? "default"
         let step = parcel?.step ?? 0
-        guard let pool = table.pool(of: route, step: step) else { return nil }
+        guard let pool = pool(for: parcel, at: site) else { return nil }
         let tried = Set((parcel?.tried ?? []).compactMap(table.number(of:)))
         if let source = pick(from: pool.members, at: site, families: families, excluding: tried) { return source }
         // Past the last step a message that was refused from every source may start over, though not with the last one.

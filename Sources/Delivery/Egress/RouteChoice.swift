@@ -53,7 +53,17 @@ struct RouteChoice {
     }
 }
 
-extension IPMap.Condition {
+extension IPMap.Condition: CustomStringConvertible {
+    /// In words: `customer acme, recipient domain example.org`.
+    package var description: String {
+        let named = [
+            ("customer", customers), ("sender domain", senderDomains), ("recipient domain", recipientDomains),
+            ("site", sites), ("verdict", verdicts),
+        ]
+        let words = named.filter { !$0.1.isEmpty }.map { "\($0.0) \($0.1.sorted().joined(separator: " or "))" }
+        return ((nullSender ? ["the sender <>"] : []) + words).joined(separator: ", ")
+    }
+
     package var isEmpty: Bool { self == IPMap.Condition() }
 
     /// Orders conditions, the most specific first when compared element by element.

@@ -122,6 +122,12 @@ struct SourceTable {
     /// Whether the number is a source's that the map has.
     func isCurrent(_ number: Int) -> Bool { numbers[sources[number].name] == number }
 
+    /// A route has more than one step.
+    var hasFurtherSteps: Bool { routes.values.contains { $0.steps.count > 1 } }
+
+    /// What a session to a relay is opened from.
+    func pool(ofRelay name: String) -> Pool? { pools[Self.pool(ofRelay: name)] }
+
     func steps(of route: String) -> [IPMap.Step] { (routes[route] ?? routes["default"])?.steps ?? [] }
 
     /// The step that a message at `step` uses: the next pool with a source that may be used where its own has none; its

@@ -23,13 +23,14 @@ extension Planner {
             }
         }
         if !result.reusable { forget(session) }
+        goingOn = leave(goingOn, session.site)
         goingOn = keepBack(goingOn, at: session.site)
         if !goingOn.isEmpty {
             let next = Parcel(message: parcel.message, pieces: goingOn)
             next.redone = parcel.redone + 1
             next.passed = parcel.passed
             next.eightBitAsIs = parcel.eightBitAsIs
-            if next.isPlain {
+            if next.isPlain(at: session.site) {
                 session.site.plain.prepend(next, of: next.message.customer)
             } else {
                 session.site.picky.append(next)
@@ -41,6 +42,16 @@ extension Planner {
             refill(session.site)
             if session.site.waiting > 0 { dispatch(session.site) }
         }
+    }
+
+    /// What goes on at a relay leaves the receiver that it was at.
+    private mutating func leave(_ pieces: [Parcel.Piece], _ site: Site) -> [Parcel.Piece] {
+        guard !site.isRelay, pieces.contains(where: { $0.work.progress.relay != nil }) else { return pieces }
+        for piece in pieces where piece.work.progress.relay != nil {
+            letGo(of: piece.work, at: site)
+            readmit(piece.work)
+        }
+        return pieces.filter { $0.work.progress.relay == nil }
     }
 
     /// Sorts one work's recipients by their answers. Returns the piece when some of it goes on at once.
@@ -55,6 +66,8 @@ extension Planner {
         var judged: [(AnswerGroup, Judgement)] = []
         piece.work.progress.site = session.site.name
         piece.work.progress.source = session.plan.source.name
+        piece.work.progress.attempts += 1
+        piece.work.progress.relay?.attempts += 1
         var groups = AnswerGroups()
         for (recipient, answer) in zip(tried, answers) {
             groups.add(recipient, answer)
@@ -65,6 +78,7 @@ extension Planner {
                 cool(session, group.answer, judgement.reading)
                 step(&piece, session, &judgement)
             }
+            heedVolume(&piece, session, &judgement)
             switch judgement.verdict {
             case .delivered:
                 warm(session)
@@ -76,9 +90,9 @@ extension Planner {
                 let quoted = quoted(group.answer, judgement, piece, host: session.plan.host)
                 let reason = "\(session.plan.host) \(group.answer.said)"
                 for recipient in group.recipients {
-                    ended.append(end(recipient, .failed, reason, quoting: quoted))
+                    ended.append(end(recipient, .failed, reason, quoting: quoted, way(of: piece, group.answer)))
                 }
-            case .otherSource, .freshSession:
+            case .otherSource, .freshSession, .relay:
                 again += group.recipients
             case .otherHost:
                 parcel.passed.insert(session.plan.address)
@@ -95,11 +109,11 @@ extension Planner {
             }
             if let reading = judgement.reading {
                 let refusal = refusal(group.answer, reading, host: session.plan.host)
-                piece.work.progress.firstRefusal.note(refusal)
-                piece.work.progress.lastRefusal = refusal.description
+                note(refusal, in: &piece.work.progress)
             }
             judged.append((group, judgement))
         }
+        keepFromRelay(&piece, &judged, &again, at: session.site)
         rest = again + rest
         let next = rest.isEmpty && !piece.aside.isEmpty ? due(after: piece) : nil
         for (group, judgement) in judged { trace(group, judgement, of: parcel, on: session, next: next) }
@@ -124,6 +138,11 @@ extension Planner {
             return Judgement(verdict: .delivered, reading: nil, why: "accepted by the receiver")
         }
         let reading = rules.read(answer, site: session.site.name)
+        if session.site.isRelay {
+            var judgement = judgeAtRelay(answer, reading, on: session, parcel)
+            seekHost(&judgement, answer, of: parcel, on: session)
+            return judgement
+        }
         var judgement = Judgement(
             of: answer, read: reading, reused: session.sent > 1 && parcel.redone < 3,
             firstRound: piece.work.progress.rounds == 0)
@@ -149,10 +168,23 @@ extension Planner {
         // Neighbours share a network's reputation: for `range` the rest of the step is not tried.
         guard used >= steps[step].budget || judgement.reading?.cause == .range else { return }
         piece.work.progress.step = step + 1
-        if piece.work.progress.step >= steps.count {
+        if let relay = relayAfter(step, of: route) {
+            piece.work.progress.step = relay
+            piece.work = atRelay(piece.work, cause: judgement.reading?.cause ?? .source)
+            judgement.verdict = .relay
+            judgement.why += "; the steps before the relay are spent after \(used) sources"
+        } else if piece.work.progress.step >= steps.count {
             judgement.verdict = .later(atLeast: nil, samePath: false)
             judgement.why += "; the route is spent after \(used) sources"
         }
+    }
+
+    /// What a relay says is kept apart: notices quote the receiver.
+    private func note(_ refusal: Refusal, in progress: inout Progress) {
+        let isRelays = progress.relay.map { $0.attempts > 0 } ?? false
+        if !isRelays || progress.firstRefusal == nil { progress.firstRefusal.note(refusal) }
+        progress.lastRefusal = refusal.description
+        if isRelays { progress.relay?.said = refusal.description }
     }
 
     func refusal(_ answer: PhaseAnswer, _ reading: Reading, host: String) -> Refusal {
@@ -164,6 +196,8 @@ extension Planner {
         _ answer: PhaseAnswer, _ judgement: Judgement, _ piece: Parcel.Piece, host: String
     ) -> Refusal? {
         guard let reading = judgement.reading else { return nil }
+        // The relay's words come second: what the sender can change is what the receiver said.
+        if piece.work.progress.relay != nil, let first = piece.work.progress.firstRefusal { return first }
         let last = refusal(answer, reading, host: host)
         guard let first = piece.work.progress.firstRefusal, first.weight > last.weight else { return last }
         return first
@@ -174,11 +208,12 @@ extension Planner {
     private func delivered(
         _ recipient: Address, _ answer: PhaseAnswer, of parcel: Parcel, on session: OpenSession
     ) -> Settlement.Ended {
+        let how = session.site.isRelay ? RecipientEnd.relayed : .delivered
         guard !session.notices, parcel.message.request.wants(.success, for: recipient) else {
             // The attempt has the receiver's words; nobody is told of an end like this.
-            return end(recipient, .delivered, "")
+            return end(recipient, how, "")
         }
-        var end = end(recipient, .delivered, answer.said)
+        var end = end(recipient, how, answer.said)
         end.isRelayed = true
         end.quoted = Refusal(
             host: session.plan.host, phase: answer.phase, answer: answer.answer, cause: .unknown, at: now)
@@ -216,6 +251,7 @@ extension Planner {
         work.progress.due = due
         work.progress.rounds += 1
         work.progress.pinned = piece.wait?.pinned
+        if work.progress.relay != nil { rememberRelay(work) }
         settlements.append(Settlement(key: work.key, ended: ended, remaining: work))
         letGo(of: piece.work, at: site)
     }
@@ -223,7 +259,7 @@ extension Planner {
     private mutating func due(after piece: Parcel.Piece) -> Timestamp {
         let scheduled = wait(round: piece.work.progress.rounds)
         let span = max(scheduled, piece.wait?.atLeast ?? scheduled)
-        return min(now + span, piece.work.message.expires)
+        return min(now + span, piece.work.deadline)
     }
 
     /// The schedule's wait with its jitter.
@@ -262,9 +298,17 @@ extension Planner {
     }
 
     private func end(
-        _ recipient: Address, _ how: RecipientEnd, _ reason: String, quoting quoted: Refusal? = nil
+        _ recipient: Address, _ how: RecipientEnd, _ reason: String, quoting quoted: Refusal? = nil,
+        _ way: RecipientReport.Way? = nil
     ) -> Settlement.Ended {
-        Settlement.Ended(recipient: recipient, how: how, reason: reason, at: now, quoted: quoted)
+        Settlement.Ended(recipient: recipient, how: how, reason: reason, at: now, quoted: quoted, way: way)
+    }
+
+    /// For the notice: how far it came before the relay had the last word.
+    private func way(of piece: Parcel.Piece, _ answer: PhaseAnswer) -> RecipientReport.Way? {
+        var way = piece.work.progress.way
+        way?.said = answer.said
+        return way
     }
 }
 

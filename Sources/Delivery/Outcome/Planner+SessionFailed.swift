@@ -8,6 +8,7 @@ extension Planner {
         self.now = now
         guard let session = sessions[id] else { return }
         let site = session.site
+        if site.isRelay { return relayFailed(session, answer) }
         let reading = rules.read(answer, site: site.name)
         switch reading.cause {
         case .source, .range:

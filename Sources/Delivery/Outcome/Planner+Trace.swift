@@ -11,6 +11,10 @@ extension Planner {
         attempt.rule = judgement.reading?.rule
         attempt.decision = judgement.verdict.name
         attempt.why = judgement.why
+        if session.site.isRelay, judgement.verdict == .delivered {
+            attempt.decision = "relayed"
+            attempt.why = "accepted by the relay \(session.site.key.relay ?? "")"
+        }
         if case .later = judgement.verdict { attempt.next = next }
         actions.append(.trace(.attempted(attempt)))
         if judgement.verdict == .failed {

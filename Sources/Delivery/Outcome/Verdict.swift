@@ -7,6 +7,8 @@ enum Verdict: Equatable {
     case failed
     /// At once, from another source.
     case otherSource
+    /// At once, through the relay of its route.
+    case relay
     /// At once, at another host of the site.
     case otherHost
     /// At once, 8-bit content and all, to a host that does not offer 8BITMIME.
@@ -21,6 +23,7 @@ enum Verdict: Equatable {
         case .delivered: "delivered"
         case .failed: "failed"
         case .otherSource: "another source"
+        case .relay: "the relay"
         case .otherHost: "another host"
         case .freshSession, .asIs: "again at once"
         case .later: "later"

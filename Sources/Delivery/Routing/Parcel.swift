@@ -55,8 +55,19 @@ final class Parcel {
         var pinned: String?
     }
 
+    /// Any session of the site will do that was opened for others.
+    func isPlain(at site: Site) -> Bool { site.isRelay ? passed.isEmpty : isPlain }
+
+    /// The work goes the same way.
+    func isLike(_ work: Work) -> Bool {
+        pieces.first.map {
+            $0.work.progress.route == work.progress.route && $0.work.progress.step == work.progress.step
+        }
+            ?? true
+    }
+
     /// Any session of the first step will do.
-    var isPlain: Bool {
+    private var isPlain: Bool {
         guard passed.isEmpty else { return false }
         return pieces.allSatisfy { piece in
             let progress = piece.work.progress

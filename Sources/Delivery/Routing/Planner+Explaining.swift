@@ -89,6 +89,7 @@ package struct UnknownHosts: Error, Sendable, Hashable {
 extension Planner {
     /// The fixed way that the map has for a domain.
     package func lookup(of domain: String) -> HostQuery {
+        if let relay = relay(at: domain) { return .host(relay.host, domain: domain) }
         guard let fixed = table.sites[domain] else { return .mail(domain: domain) }
         return .host(fixed.host, domain: domain)
     }

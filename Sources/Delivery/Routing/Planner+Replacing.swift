@@ -29,13 +29,16 @@ extension Planner {
             tallies[number] = SourceTally()
         }
         let rules = Dictionary(new.map.rules.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-        allowances = allowances.filter { rules[$0.key] == $0.value.rule }
-        for site in sites.values {
+        allowances = allowances.filter { name, allowance in
+            (relay(at: name).map { SiteRule(name: name, limits: $0.limits) } ?? rules[name]) == allowance.rule
+        }
+        for site in sites.values where !site.isRelay {
             site.receiver = receiver(of: site.key, host: site.hosts.first?.name)
             let rule = table.rules.rule(domain: site.key.domain ?? "", host: site.hosts.first?.name)
             site.allowance = rule.map { allowance(of: $0) }
             heed(site)
         }
+        replaceRelays()
         // Who takes a domain's mail, and by which rule, is asked again with its next message.
         for domain in domains.keys { domains[domain]?.checked = Timestamp(milliseconds: 0) }
         for domain in Set(fixed.keys).union(table.sites.keys) where fixed[domain] != table.sites[domain] {

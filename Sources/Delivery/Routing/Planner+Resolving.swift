@@ -20,7 +20,7 @@ extension Planner {
 
     func block(of domain: String) -> Site.Block? {
         if let order = orders.suspensions[domain] { return order.block(of: domain) }
-        if isOff, let block = offBlock() { return block }
+        if isOff, relay(at: domain) == nil, let block = offBlock() { return block }
         guard let state = domains[domain] else { return nil }
         if let block = state.blocked, block.until > now { return block }
         if let block = state.site?.blocked, block.until > now { return block }
@@ -54,6 +54,21 @@ extension Planner {
             } else {
                 dispatch(site)
             }
+        case .never, .later:
+            if relay(at: domain) != nil {
+                domains[domain] = state
+                return relayUnknown(domain, waiting, why: resolution.said(of: domain))
+            }
+            unresolved(domain, resolution, &state, waiting)
+        }
+    }
+
+    /// Nobody is known to take the domain's mail, for good or for now.
+    private mutating func unresolved(
+        _ domain: String, _ resolution: Resolution, _ state: inout DomainState, _ waiting: [Parcel]
+    ) {
+        switch resolution {
+        case .hosts: break
         case .never(let reason):
             state.site = nil
             state.more = false
@@ -104,6 +119,10 @@ extension Planner {
     }
 
     func key(of domain: String, _ found: HostSet) -> (SiteKey, SiteRule?) {
+        if let relay = relay(at: domain) {
+            let key = SiteKey(hosts: found.key, port: relay.port, tls: relay.tls, domain: nil, relay: relay.name)
+            return (key, SiteRule(name: domain, limits: relay.limits))
+        }
         let fixed = table.sites[domain]
         let rule = table.rules.rule(domain: domain, host: found.hosts.first?.name)
         let key = SiteKey(
@@ -123,7 +142,16 @@ extension Planner {
     private mutating func join(_ parcel: Parcel, _ site: Site) {
         site.works += parcel.pieces.count
         if site.proven { unproven -= parcel.pieces.count }
-        enqueue(parcel, at: site)
+        for index in parcel.pieces.indices {
+            parcel.pieces[index].work = routed(parcel.pieces[index].work, at: site)
+        }
+        let isElsewhere = !site.isRelay && parcel.relay != nil
+        guard isElsewhere else { return enqueue(parcel, at: site) }
+        // Its route has the relay as its first step.
+        for piece in parcel.pieces {
+            letGo(of: piece.work, at: site)
+            readmit(piece.work)
+        }
     }
 
     private mutating func fail(_ parcel: Parcel, domain: String, reason: Resolution.NoHosts) {
@@ -169,6 +197,16 @@ extension Planner {
         let kept = Set(sites.values.map { ObjectIdentifier($0.receiver) })
         receivers = receivers.filter { _, receiver in !receiver.isBlank || kept.contains(ObjectIdentifier(receiver)) }
         forgetAbove = max(10_000, domains.count * 2)
+    }
+}
+
+extension Resolution {
+    fileprivate func said(of domain: String) -> String {
+        switch self {
+        case .hosts: ""
+        case .never(let reason): reason.said(of: domain)
+        case .later(let why): why
+        }
     }
 }
 

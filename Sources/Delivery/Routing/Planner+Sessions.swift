@@ -126,7 +126,7 @@ extension Planner {
         while session.site.allowance.map({ $0.ready(at: now) > 0 }) ?? true, mayBegin(on: session),
             let parcel = take(for: session)
         {
-            guard parcel.message.expires > now + Self.lastMinute else {
+            guard parcel.pieces.allSatisfy({ $0.work.deadline > now + Self.lastMinute }) else {
                 // Its deadline is here: the queue's own watch ends it, so it must not be sent any more.
                 giveBack([parcel], at: session.site)
                 continue
@@ -147,13 +147,14 @@ extension Planner {
         for index in site.picky.indices.prefix(64) where suits(session, site.picky[index]) {
             return site.picky.remove(at: index)
         }
-        guard table.firstPool?.isMember[session.source] == true else { return nil }
+        guard site.isRelay || table.firstPool?.isMember[session.source] == true else { return nil }
         return site.plain.popFirst()
     }
 
     private func suits(_ session: OpenSession, _ parcel: Parcel) -> Bool {
         if session.purpose === parcel { return true }
         if parcel.passed.contains(session.plan.address) { return false }
+        if session.site.isRelay { return true }
         let name = session.plan.source.name
         if let pinned = parcel.pinned, let number = table.number(of: pinned), held[number] == nil {
             return pinned == name
@@ -274,8 +275,8 @@ extension Planner {
         case .path(let source, let target):
             let plan = SessionPlan(
                 id: nextSession(), source: table.sources[source], host: target.host, address: target.address,
-                port: site.key.port, tls: target.tls)
-            let pool = table.pool(of: purpose?.route ?? "default", step: purpose?.step ?? 0)
+                port: site.key.port, tls: target.tls, login: site.key.relay.flatMap { table.relays[$0]?.login })
+            let pool = pool(for: purpose, at: site)
             if sessions.count >= configuration.sessions, let oldest = idle.oldest { close(oldest) }
             let isProbe = isProbe(plan.source, at: site.receiver)
             let session = OpenSession(
@@ -297,6 +298,13 @@ extension Planner {
             actions.append(.open(plan))
             return true
         case .never(let why):
+            if site.isRelay {
+                log(
+                    .error, "the relay's host may not be connected to", nil,
+                    ["relay": site.key.relay ?? "", "why": why])
+                block(site, until: now + .minutes(15), why: why)
+                return false
+            }
             let parcels = drain(site)
             for parcel in parcels { end(parcel, at: site, cause: .domain, why: why) }
             return false
@@ -307,6 +315,7 @@ extension Planner {
             lookAgain(at: site)
             return false
         case .notNow(let until, let why, let kind):
+            if kind == .sources, advanceAll(at: site) { return site.waiting > 0 }
             block(site, until: kind == .sources ? turn(of: site, notBefore: until) : until, why: why, kind: kind)
             return false
         case .off(let until, let why):
@@ -322,11 +331,19 @@ extension Planner {
             // Its sources rest, or it has tried them all: back to the schedule, the others go on.
             if let purpose, let index = site.picky.firstIndex(where: { $0 === purpose }) {
                 site.picky.remove(at: index)
+                purpose.sought = false
+                if purpose.passed.isEmpty, advance(purpose, at: site) { return site.waiting > 0 }
                 let why = purpose.passed.isEmpty ? "no other source is free for" : "no other host answers at"
                 postpone(purpose, at: site, why: "\(why) \(site.name)")
             }
             return site.waiting > 0
         }
+    }
+
+    /// What a session for the parcel is opened from.
+    func pool(for parcel: Parcel?, at site: Site) -> SourceTable.Pool? {
+        if let relay = site.key.relay { return table.pool(ofRelay: relay) }
+        return table.pool(of: parcel?.route ?? "default", step: parcel?.step ?? 0)
     }
 
     /// All that waits there in memory, taken out.
@@ -349,6 +366,7 @@ extension Planner {
 
     /// Gives back what waits for a blocked site.
     mutating func clear(_ site: Site, until: Timestamp) {
+        if site.isRelay { return clearRelay(site, until: until, why: site.blocked?.why ?? "the relay rests") }
         let parcels = drain(site)
         // Domains of which nothing is in memory are postponed when they are named.
         site.domainsWithMore.removeAll()

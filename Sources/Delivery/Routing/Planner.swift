@@ -46,6 +46,8 @@ package struct Planner {
     var sessions: [SessionID: OpenSession] = [:]
     /// Sources that could not be bound, and until when they are left alone.
     var unbound: [Int: Unbound] = [:]
+    /// When the first mail of a domain that waits for a relay is due, as far as it is remembered.
+    var relayDue: [String: Timestamp] = [:]
     /// Idle ones of all sites.
     var idle = IdleSessions()
     /// Sites with mail waiting that found no session free in all; each opens one when its turn comes.
@@ -132,7 +134,7 @@ package struct Planner {
         return take(works, readBack: false)
     }
 
-    private mutating func take(_ works: [Work], readBack: Bool) -> [Work] {
+    mutating func take(_ works: [Work], readBack: Bool) -> [Work] {
         var turnedAway: [Work] = []
         var touched: [Site] = []
         var index = 0
@@ -167,8 +169,9 @@ package struct Planner {
         self.now = now
         for name in names {
             note(name, failing: failing.contains(name))
-            if let block = block(of: name) {
-                keepBack(name, for: block, until: block.until)
+            if let block = block(of: name), !isDueAtRelay(name, block) {
+                let atRelay = relayDue[name] ?? .distantFuture
+                keepBack(name, for: block, until: min(block.until, atRelay))
             } else if !closing {
                 fetch(name)
             }
@@ -220,20 +223,30 @@ package struct Planner {
     ) {
         var parcels: [(site: Site, parcel: Parcel)] = []
         for work in works {
-            guard hasRoom(for: work) else {
-                turnedAway.append(work)
+            var placed = revalidated(work)
+            guard hasRoom(for: placed) else {
+                if placed.progress.relay == nil {
+                    turnedAway.append(work)
+                } else {
+                    waitForRelay(placed, until: block(of: placed.place)?.until)
+                }
                 continue
             }
-            take(in: work)
-            let placed = routed(work)
-            guard let site = site(of: placed.domain) else {
-                domains[placed.domain, default: DomainState()].waiting.append(Parcel(placed, readBack: readBack))
+            take(in: placed)
+            guard let site = site(of: placed.place) else {
+                domains[placed.place, default: DomainState()].waiting.append(Parcel(placed, readBack: readBack))
                 unproven += 1
                 continue
             }
             site.works += 1
             if !site.proven { unproven += 1 }
-            if let known = parcels.first(where: { $0.site === site }) {
+            placed = routed(placed, at: site)
+            if placed.progress.relay != nil, !site.isRelay {
+                letGo(of: placed, at: site)
+                readmit(placed)
+                continue
+            }
+            if let known = parcels.first(where: { $0.site === site && $0.parcel.isLike(placed) }) {
                 known.parcel.pieces.append(Parcel.Piece(placed))
             } else {
                 parcels.append((site, Parcel(placed, readBack: readBack)))
@@ -245,21 +258,17 @@ package struct Planner {
         }
     }
 
-    /// Mail from <> takes the route that the map has for it.
-    private func routed(_ work: Work) -> Work {
-        guard !table.choice.isTrivial, work.progress.route == "default" else { return work }
-        let route = table.choice.route(of: RouteChoice.Mail(work, site: []))
-        guard route != "default" else { return work }
-        var work = work
-        work.progress.route = route
-        work.progress.step = 0
-        return work
+    /// Mail of a blocked domain that waits for a relay is due.
+    private mutating func isDueAtRelay(_ name: String, _ block: Site.Block) -> Bool {
+        guard block.kind != .suspended, let due = relayDue[name], due <= now else { return false }
+        relayDue[name] = nil
+        return true
     }
 
     mutating func enqueue(_ parcel: Parcel, at site: Site) {
         if !site.receiver.pins.isEmpty { usePins(parcel, at: site) }
         if !parcel.readBack { site.claimant = parcel.message.customer }
-        if parcel.isPlain {
+        if parcel.isPlain(at: site) {
             site.plain.append(parcel, of: parcel.message.customer)
         } else {
             site.picky.append(parcel)
@@ -269,8 +278,8 @@ package struct Planner {
     private func hasRoom(for work: Work) -> Bool {
         guard !closing, works < configuration.window, octets < configuration.windowOctets else { return false }
         let hasRoomToTry = unproven < max(1, configuration.window / 2)
-        guard !isSuspended(work.domain), !isOff else { return false }
-        guard let state = domains[work.domain] else { return hasRoomToTry }
+        guard !isSuspended(work.domain), !isOff || work.progress.relay != nil else { return false }
+        guard let state = domains[work.place] else { return hasRoomToTry }
         if let block = state.blocked, block.until > now { return false }
         guard let site = state.site else { return hasRoomToTry }
         if let block = site.blocked, block.until > now { return false }

@@ -22,6 +22,7 @@ package enum PlannerAction: Sendable {
     case remember([PathRow])
     /// For the log.
     case tell([PathNews])
+    case log(PlannerNote)
 }
 
 /// What to ask the resolver for one recipient domain.

@@ -103,6 +103,8 @@ struct SiteKey: Hashable {
     var tls: TLSNeed
     /// The domain that has limits of its own, and therefore shares no session with others.
     var domain: String?
+    /// The relay that it is.
+    var relay: String?
 }
 
 /// A session from the planner's side.

@@ -55,7 +55,7 @@ package final class NIOSessionOpener: SessionOpener {
             return session.failed(.trouble(.forbidden, why))
         }
         let source: SocketAddress?
-        if Self.isAny(plan.source.address) {
+        if plan.source.isSystemsChoice {
             source = nil
         } else if plan.source.address.isIPv4 == address.isIPv4, let bound = SocketAddress(plan.source.address, port: 0)
         {
@@ -64,7 +64,8 @@ package final class NIOSessionOpener: SessionOpener {
             return session.failed(.trouble(.local, "source \(plan.source.address) cannot reach \(address)"))
         }
         let handler = ClientHandler(
-            hello: plan.source.ehlo, host: plan.host, security: security(plan.tls), deadlines: configuration.deadlines,
+            hello: plan.source.ehlo, host: plan.host, security: security(plan.tls), login: plan.login,
+            deadlines: configuration.deadlines,
             delegate: session)
         session.handler = handler
         home.add(session)
@@ -102,11 +103,6 @@ package final class NIOSessionOpener: SessionOpener {
     /// so that each pair of source and host has all ports for itself.
     private static let bindAddressNoPort = ChannelOptions.Types.SocketOption(
         level: NIOBSDSocket.OptionLevel(rawValue: CInt(IPPROTO_IP)), name: NIOBSDSocket.Option(rawValue: 24))
-
-    /// A source that leaves the choice of the address to the system.
-    private static func isAny(_ address: IPAddress) -> Bool {
-        address == IPAddress(v4: 0) || address == IPAddress(high: 0, low: 0)
-    }
 
     private func security(_ need: TLSNeed) -> ClientTLS {
         switch need {

@@ -1,5 +1,6 @@
 package import Mail
 package import Queue
+package import SMTP
 
 /// Names one session for as long as the process lives.
 package struct SessionID: Hashable, Sendable {
@@ -19,8 +20,13 @@ package struct SessionPlan: Sendable {
     package let address: IPAddress
     package let port: Int
     package let tls: TLSNeed
+    /// Who we are there; nil where nobody is asked.
+    package let login: Login?
 
-    package init(id: SessionID, source: Source, host: String, address: IPAddress, port: Int, tls: TLSNeed) {
+    package init(
+        id: SessionID, source: Source, host: String, address: IPAddress, port: Int, tls: TLSNeed, login: Login? = nil
+    ) {
+        self.login = login
         self.id = id
         self.source = source
         self.host = host

@@ -98,6 +98,7 @@ extension RecipientEnd {
         case .failed: "failed"
         case .expired: "expired"
         case .deleted: "deleted"
+        case .relayed: "relayed"
         }
     }
 }

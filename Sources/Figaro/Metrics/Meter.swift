@@ -57,6 +57,8 @@ final class Meter: TraceSink {
                     // A delivery ends with its attempt and has no event of its own.
                     if event.decision == "delivered" {
                         state.counts.ends[.delivered, default: 0] += event.recipients.count
+                    } else if event.decision == "relayed" {
+                        state.counts.ends[.relayed, default: 0] += event.recipients.count
                     }
                 case .ended(let event):
                     state.counts.ends[event.how, default: 0] += event.recipients.count
@@ -87,7 +89,7 @@ extension Meter.Outcome.Kind {
     /// nil where something else is tried at once.
     fileprivate init?(decision: String) {
         switch decision {
-        case "delivered": self = .delivered
+        case "delivered", "relayed": self = .delivered
         case "later": self = .deferred
         case "failed": self = .failed
         default: return nil

@@ -77,7 +77,7 @@ struct MetricsPage: Sendable {
                 "figaro_site_recipients_total", count, ["site": outcome.site, "outcome": outcome.kind.rawValue])
         }
         page.family("figaro_ended_recipients_total", .counter, "Recipients that reached their end, by its kind.")
-        for end in [RecipientEnd.delivered, .failed, .expired, .deleted] {
+        for end in [RecipientEnd.delivered, .relayed, .failed, .expired, .deleted] {
             page.sample("figaro_ended_recipients_total", counts.ends[end, default: 0], ["end": "\(end)"])
         }
         page.family("figaro_notices_total", .counter, "Notices to senders, by what they are about.")

@@ -43,6 +43,9 @@ enum NoticeTextFiles {
             let noAnswer = section.required("no_answer").flatMap(text)
             let trouble = section.required("trouble").flatMap(text)
             let relayed = section.required("relayed").flatMap(text)
+            // Files of one's own that were written before there were relays do without.
+            let relayRefused = section.optional("relay_refused").flatMap(text) ?? ""
+            let relayDown = section.optional("relay_down").flatMap(text) ?? ""
             let advice = section.optional("advice")?.section(self.advice)
             let headersFollow = section.required("headers_follow").flatMap(text)
             let messageFollows = section.required("message_follows").flatMap(text)
@@ -52,6 +55,7 @@ enum NoticeTextFiles {
             return NoticeTexts(
                 language: language, from: from, failure: failure, delay: delay, success: success,
                 undeliverable: undeliverable, said: said, noAnswer: noAnswer, trouble: trouble, relayed: relayed,
+                relayRefused: relayRefused, relayDown: relayDown,
                 advice: advice ?? [:], headersFollow: headersFollow, messageFollows: messageFollows)
         }
         return read ?? nil

@@ -18,10 +18,11 @@ struct LogWitness {
 
     /// - Parameter wanted: the messages that are asked for; others are passed over.
     mutating func read(_ line: String, wanted: Set<MessageID>) {
-        guard line.contains("ended") || line.contains("delivered") else { return }
+        guard line.contains("ended") || line.contains("delivered") || line.contains("relayed") else { return }
         let read = line.hasPrefix("{") ? JSONLine.value(Line.self, from: line) : Self.logfmt(line)
         guard let read, let id = read.message.flatMap({ MessageID($0) }), wanted.contains(id) else { return }
-        guard read.event == "ended" || (read.event == "attempt" && read.decision == "delivered") else { return }
+        guard read.event == "ended" || (read.event == "attempt" && ["delivered", "relayed"].contains(read.decision))
+        else { return }
         // A single recipient is named, several are counted.
         ends[id, default: 0] += read.recipients ?? 1
     }

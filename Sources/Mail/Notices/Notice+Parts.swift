@@ -36,10 +36,19 @@ extension Notice {
         case nil:
             lines.append(report.kind == .failed ? PlainText.line(report.reason) : filled(texts.noAnswer))
         }
+        if let way = report.way { lines += told(of: way) }
         if let refusal = report.refusal, let advice = texts.advice[refusal.cause] {
             lines += filled(advice, remote: remote).split(separator: "\n").map(String.init)
         }
         return lines.joined(separator: "\n    ") + "\n"
+    }
+
+    private func told(of way: RecipientReport.Way) -> [String] {
+        let values = ["sources": "\(way.sources)", "attempts": "\(way.attempts)", "handed": "\(way.handed)"]
+        var lines = NoticeTexts.filled(way.handed > 0 ? texts.relayRefused : texts.relayDown, values)
+            .split(separator: "\n").map(String.init)
+        if let said = way.said { lines.append("    " + PlainText.line(said)) }
+        return lines
     }
 
     // MARK: for machines

@@ -19,6 +19,9 @@ package struct NoticeTexts: Sendable, Hashable {
     /// Where an attempt ended without a reply.
     package var trouble: String
     package var relayed: String
+    /// What was tried, where a relay was asked in the end, and where it could not be asked.
+    package var relayRefused: String
+    package var relayDown: String
     /// What it means and what to do about it, by the name of the cause.
     package var advice: [Cause: String]
     package var headersFollow: String
@@ -36,7 +39,9 @@ package struct NoticeTexts: Sendable, Hashable {
 
     package init(
         language: String, from: String, failure: Passage, delay: Passage, success: Passage, undeliverable: Passage,
-        said: String, noAnswer: String, trouble: String, relayed: String, advice: [Cause: String],
+        said: String, noAnswer: String, trouble: String, relayed: String, relayRefused: String = "",
+        relayDown: String = "",
+        advice: [Cause: String],
         headersFollow: String, messageFollows: String
     ) {
         self.language = language
@@ -49,6 +54,8 @@ package struct NoticeTexts: Sendable, Hashable {
         self.noAnswer = noAnswer
         self.trouble = trouble
         self.relayed = relayed
+        self.relayRefused = relayRefused
+        self.relayDown = relayDown
         self.advice = advice
         self.headersFollow = headersFollow
         self.messageFollows = messageFollows
@@ -77,5 +84,5 @@ package struct NoticeTexts: Sendable, Hashable {
     }
 
     /// The words in braces that a file may use.
-    package static let words = ["host", "date", "id", "until", "remote"]
+    package static let words = ["host", "date", "id", "until", "remote", "sources", "attempts", "handed"]
 }

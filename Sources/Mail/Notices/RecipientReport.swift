@@ -7,6 +7,28 @@ package struct RecipientReport: Sendable, Hashable {
     /// What is quoted; nil where there is nothing to quote.
     package var refusal: Refusal?
     package var at: Timestamp
+    /// What was tried, where a relay was the last of it; nil elsewhere.
+    package var way: Way?
+
+    /// How far a recipient came.
+    package struct Way: Sendable, Hashable {
+        /// Addresses that the receiver refused.
+        package var sources: Int
+        /// Transactions with the receiver, and those that the relay was asked for.
+        package var attempts: Int
+        package var relay: String
+        package var handed: Int
+        /// What the relay said last, or what happened there.
+        package var said: String?
+
+        package init(sources: Int, attempts: Int, relay: String, handed: Int, said: String?) {
+            self.sources = sources
+            self.attempts = attempts
+            self.relay = relay
+            self.handed = handed
+            self.said = said
+        }
+    }
 
     package enum Kind: UInt8, Sendable, Hashable {
         /// Handed to a host that takes over no duty to notify, and the sender asked for notices of success.
@@ -28,7 +50,10 @@ package struct RecipientReport: Sendable, Hashable {
         }
     }
 
-    package init(recipient: Address, kind: Kind, reason: String, refusal: Refusal? = nil, at: Timestamp) {
+    package init(
+        recipient: Address, kind: Kind, reason: String, refusal: Refusal? = nil, at: Timestamp, way: Way? = nil
+    ) {
+        self.way = way
         self.recipient = recipient
         self.kind = kind
         self.reason = reason

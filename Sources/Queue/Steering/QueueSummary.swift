@@ -67,6 +67,7 @@ private struct SiteNames {
 
     /// Where it goes now, or else where it was tried last, or else its domain.
     mutating func name(of part: QueueEntry.Part) -> String {
+        if let relay = part.progress.relay { return "relay \(relay.name)" }
         if let known = notes[part.domain] { return known?.name ?? part.progress.site ?? part.domain }
         if notes.count >= Tallies.limit { notes.removeAll() }
         let note = queue.site(of: part.domain)

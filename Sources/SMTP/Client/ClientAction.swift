@@ -6,6 +6,8 @@ enum ClientAction: Equatable {
     case wait
     /// Say EHLO, HELO, STARTTLS or RSET.
     case ehlo, helo, startTLS, reset
+    /// Say this of who we are.
+    case authenticate(ClientMachine.AuthStep)
     /// Start TLS as the client.
     case handshake
     /// Tell the delegate that the first transaction may come.

@@ -20,6 +20,7 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
     private let hello: String
     private let host: String
     private let security: ClientTLS
+    private let login: Login?
     private let deadlines: ClientDeadlines
     private var delegate: (any ClientDelegate)?
 
@@ -37,16 +38,19 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
     /// - Parameters:
     ///   - hello: the name for EHLO.
     ///   - host: for SNI and the certificate.
+    ///   - login: said to a verified host over TLS; to any other the connection fails.
     ///   - delegate: kept until it was told that the connection is gone.
     package init(
-        hello: String, host: String, security: ClientTLS, deadlines: ClientDeadlines, delegate: any ClientDelegate
+        hello: String, host: String, security: ClientTLS, login: Login? = nil, deadlines: ClientDeadlines,
+        delegate: any ClientDelegate
     ) {
+        self.login = login
         self.hello = hello
         self.host = host
         self.security = security
         self.deadlines = deadlines
         self.delegate = delegate
-        self.machine = ClientMachine(secrecy: security.secrecy)
+        self.machine = ClientMachine(secrecy: security.secrecy, hasLogin: login != nil)
     }
 
     /// Waits for a transaction.
@@ -142,6 +146,7 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
         case .wait: break
         case .ehlo, .helo, .startTLS, .reset, .quit: say(action)
         case .handshake: startTLS()
+        case .authenticate(let step): authenticate(step)
         case .opened:
             let tls = machine.tls
             let features = machine.features
@@ -179,6 +184,19 @@ package final class ClientHandler: ChannelInboundHandler, @unchecked Sendable {
         default: output.writeStaticString("QUIT\r\n")
         }
         flush()
+    }
+
+    private func authenticate(_ step: ClientMachine.AuthStep) {
+        guard let login else { return }
+        output.clear()
+        switch step {
+        case .plain: output.writeCommand("AUTH PLAIN ", Base64.text("\0\(login.username)\0\(login.password)".utf8))
+        case .login: output.writeStaticString("AUTH LOGIN\r\n")
+        case .loginName: output.writeCommand("", Base64.text(login.username.utf8))
+        case .loginPassword: output.writeCommand("", Base64.text(login.password.utf8))
+        }
+        flush()
+        output.clear()
     }
 
     private func flush() {

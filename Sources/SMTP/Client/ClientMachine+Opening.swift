@@ -17,12 +17,12 @@ extension ClientMachine {
         guard code < 300 else { return refused(code, reply) }
         guard !more else { return violated("more than the reply to EHLO") }
         features = state == .ehlo ? HostFeatures(ehlo: reply()) : HostFeatures()
-        guard tls == nil, secrecy != .never else { return open() }
+        guard tls == nil, secrecy != .never else { return introduce() }
         if features.startTLS {
             state = .startTLS
             return .startTLS
         }
-        guard secrecy == .always else { return open() }
+        guard secrecy == .always else { return introduce() }
         state = .startTLS
         return fail(.trouble(.tls, "STARTTLS is not offered"), quit: true)
     }
@@ -39,7 +39,7 @@ extension ClientMachine {
             return violated("\(code) to STARTTLS")
         default:
             guard secrecy == .ifOffered, code != 421 else { return refused(code, reply) }
-            return open()
+            return introduce()
         }
     }
 
@@ -59,6 +59,40 @@ extension ClientMachine {
         let phase = phase
         state = quit ? .quitting(report: false) : .gone
         return .failed(PhaseAnswer(phase: phase, answer: answer), quit: quit)
+    }
+
+    /// Says who we are where that is wanted: over TLS with a verified host and never otherwise (RFC 4954 section 4 asks
+    /// for TLS with PLAIN).
+    private mutating func introduce() -> ClientAction {
+        guard hasLogin else { return open() }
+        guard tls != nil, secrecy == .always else {
+            state = .auth(.plain)
+            return fail(.trouble(.tls, "a password is for verified TLS only"), quit: true)
+        }
+        let step = features.auth.contains("PLAIN") ? AuthStep.plain : .login
+        state = .auth(step)
+        guard features.auth.contains("PLAIN") || features.auth.contains("LOGIN") else {
+            return fail(.trouble(.missingExtension, "neither AUTH PLAIN nor AUTH LOGIN is offered"), quit: true)
+        }
+        return .authenticate(step)
+    }
+
+    mutating func receivedAuth(_ step: AuthStep, _ code: UInt16, more: Bool, _ reply: () -> Reply) -> ClientAction {
+        guard !more else { return violated("more than the reply to AUTH") }
+        switch (code, step) {
+        case (334, .login):
+            state = .auth(.loginName)
+            return .authenticate(.loginName)
+        case (334, .loginName):
+            state = .auth(.loginPassword)
+            return .authenticate(.loginPassword)
+        case (200..<300, .plain), (200..<300, .loginPassword):
+            return open()
+        case (400..., _):
+            return refused(code, reply)
+        default:
+            return violated("\(code) to AUTH")
+        }
     }
 
     private mutating func open() -> ClientAction {

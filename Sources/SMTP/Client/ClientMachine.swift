@@ -31,6 +31,7 @@ struct ClientMachine: ~Copyable {
 
     enum State: Equatable {
         case connecting, banner, ehlo, helo, startTLS, handshake
+        case auth(AuthStep)
         case idle
         /// The reply to this is awaited; in a pipelined transaction the rest has been written already.
         case mail, rcpt(Int), data
@@ -46,7 +47,17 @@ struct ClientMachine: ~Copyable {
         case gone
     }
 
+    /// What is being said of who we are (RFC 4954).
+    enum AuthStep: Equatable {
+        /// Name and password in one (RFC 4616).
+        case plain
+        /// The name of the mechanism, then the name, then the password.
+        case login, loginName, loginPassword
+    }
+
     let secrecy: Secrecy
+    /// The host is told who we are before the first transaction.
+    let hasLogin: Bool
     var state = State.connecting
     var features = HostFeatures()
     /// TLS version, once there is one.
@@ -54,8 +65,9 @@ struct ClientMachine: ~Copyable {
     var transaction = TransactionProgress()
     private var closing = false
 
-    init(secrecy: Secrecy) {
+    init(secrecy: Secrecy, hasLogin: Bool = false) {
         self.secrecy = secrecy
+        self.hasLogin = hasLogin
     }
 
     /// Nil while nothing is awaited.
@@ -63,7 +75,7 @@ struct ClientMachine: ~Copyable {
         switch state {
         case .connecting, .idle, .gone: nil
         case .banner: .banner
-        case .ehlo, .helo, .startTLS, .handshake: .ehlo
+        case .ehlo, .helo, .startTLS, .handshake, .auth: .ehlo
         case .mail: .mail
         case .rcpt: .rcpt
         case .data: .data
@@ -89,6 +101,7 @@ struct ClientMachine: ~Copyable {
         case .banner: return receivedBanner(code, reply)
         case .ehlo, .helo: return receivedHello(code, more: more, reply)
         case .startTLS: return receivedStartTLS(code, more: more, reply)
+        case .auth(let step): return receivedAuth(step, code, more: more, reply)
         case .connecting, .handshake: return violated("a reply where none was asked for")
         case .mail, .rcpt, .data, .content, .dot, .loneDot, .reset:
             return receivedInTransaction(code, more: more, reply)
@@ -125,7 +138,7 @@ struct ClientMachine: ~Copyable {
         case .idle:
             state = .quitting(report: true)
             return .quit
-        case .connecting, .banner, .ehlo, .helo, .startTLS, .handshake:
+        case .connecting, .banner, .ehlo, .helo, .startTLS, .handshake, .auth:
             return fail(.trouble(.local, "closed by ourselves"), quit: false)
         case .mail, .rcpt, .data, .content, .dot, .loneDot, .reset, .quitting, .gone:
             return .wait
@@ -141,7 +154,7 @@ struct ClientMachine: ~Copyable {
     /// Ends a session and whatever it was doing.
     mutating func broke(_ trouble: Answer.Trouble, _ text: String) -> ClientAction {
         switch state {
-        case .connecting, .banner, .ehlo, .helo, .startTLS, .handshake:
+        case .connecting, .banner, .ehlo, .helo, .startTLS, .handshake, .auth:
             return fail(.trouble(trouble, text), quit: false)
         case .idle, .quitting(report: true):
             state = .gone
@@ -163,6 +176,7 @@ struct ClientMachine: ~Copyable {
         case .banner: .banner
         case .ehlo, .helo: .ehlo
         case .startTLS, .handshake: .starttls
+        case .auth: .auth
         case .rcpt: .rcpt
         // Before the final dot is out nothing can have been delivered.
         case .data, .content: .data

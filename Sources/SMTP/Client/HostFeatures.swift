@@ -13,6 +13,8 @@ package struct HostFeatures: Sendable, Equatable {
     var startTLS = false
     /// RFC 1870: nil where not offered, 0 where offered without a limit.
     package var size: Int?
+    /// RFC 4954: names of mechanisms in capitals.
+    var auth: Set<String> = []
     /// RFC 3461.
     package var notices = false
 
@@ -29,6 +31,7 @@ package struct HostFeatures: Sendable, Equatable {
             case "SMTPUTF8": utf8 = true
             case "STARTTLS": startTLS = true
             case "DSN": notices = true
+            case "AUTH": auth = Set(words.dropFirst().prefix(64).compactMap { String($0)?.uppercased() })
             // A limit beyond what an Int holds is none.
             case "SIZE": size = words.count > 1 ? String(words[1]).flatMap { Int($0) }.map { max($0, 0) } ?? 0 : 0
             default: break
