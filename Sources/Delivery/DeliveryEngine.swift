@@ -26,6 +26,7 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
     private let loop: any EventLoop
     /// Remembers ways over restarts; set before the start.
     private let keeper = Mutex<(any PathKeeper)?>(nil)
+    private let holder: Mutex<CustomerHolder?> = Mutex(nil)
     private let ticker: Mutex<RepeatedTask?> = Mutex(nil)
 
     package init(
@@ -53,6 +54,14 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         self.keeper.withLock { $0 = keeper }
         perform { planner, now in planner.remembered(rows, at: now) }
     }
+
+    /// Keeps an order about a customer, and has the queue hold its mail; called on any thread, must not block.
+    package typealias CustomerHolder = @Sendable (String, StandingOrders.Order, _ isNew: Bool) -> Void
+
+    /// Call before ``start()``.
+    package func setHolder(_ holder: @escaping CustomerHolder) { self.holder.withLock { $0 = holder } }
+
+    package func customers() -> [KnownCustomer] { look { $0.customers(at: $1) } }
 
     /// Takes the queue's work from here on; call before the queue starts.
     package func start() {
@@ -262,6 +271,7 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
             case .remember(let rows): keeper.withLock { $0 }?.keep(rows)
             case .tell(let news): keeper.withLock { $0 }?.tell(news)
             case .log(let note): log(note)
+            case .hold(let customer, let order, let isNew): holder.withLock { $0 }?(customer, order, isNew)
             }
         }
         if !events.isEmpty { sink.record(events) }

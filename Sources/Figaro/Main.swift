@@ -23,6 +23,7 @@ import ArgumentParser
               figaro backup --to FOLDER
               figaro ip list
               figaro site list
+              figaro customer list
               figaro top
               figaro reload
             """,
@@ -31,6 +32,7 @@ import ArgumentParser
             ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
             MessageExplainCommand.self, AuditCommand.self, BackupCommand.self, RestoreCommand.self,
             SupportBundleCommand.self, CompletionCommand.self, ManualCommand.self, RepliesCommand.self,
-            SourceCommand.self, SiteCommand.self, ReloadCommand.self, TopCommand.self,
+            SourceCommand.self, SiteCommand.self, CustomerCommand.self, ReloadCommand.self,
+            TopCommand.self,
         ])
 }

@@ -21,6 +21,8 @@ package struct QueueFilter: Sendable {
     package var states: Set<QueueEntry.State>?
     /// Stands in the last refusal, whatever the case of its letters.
     package var reply: String?
+    /// How the reason of its hold begins.
+    package var heldBecause: String?
     /// Only messages with ids above it.
     package var after: MessageID?
     /// 1 to 1,000 messages a page.
@@ -40,6 +42,7 @@ package struct QueueFilter: Sendable {
     package var admitsAll: Bool {
         ids.isEmpty && domain == nil && customer == nil && sender == nil && recipient == nil && site == nil
             && sources == nil && before == nil && since == nil && states == nil && reply == nil
+            && heldBecause == nil
     }
 
     /// What can be told by a row without reading the packed parts of it.
@@ -83,10 +86,11 @@ package struct QueueFilter: Sendable {
         if let states, !states.contains(part.state) { return false }
         if let sources, !(part.progress.source.map { sources.contains($0) } ?? false) { return false }
         if let reply, !(part.progress.lastRefusal?.lowercased().contains(reply.lowercased()) ?? false) { return false }
+        if let heldBecause, !(part.hold?.reason.hasPrefix(heldBecause) ?? false) { return false }
         if let site, (part.progress.site ?? known(part.domain)) != site { return false }
         return recipient == nil || part.recipients.contains { admits($0) }
     }
 
     /// Only ``admits(_:site:)`` can tell.
-    var looksAtParts: Bool { states != nil || sources != nil || reply != nil || site != nil }
+    var looksAtParts: Bool { states != nil || sources != nil || reply != nil || site != nil || heldBecause != nil }
 }

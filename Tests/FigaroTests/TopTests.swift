@@ -22,6 +22,7 @@ struct TopTests {
             },
             refusals: [TopReport.Refusal(cause: "greylist", rate: 3.25)], queueMessages: 12, queueWorks: 3,
             oldest: nil, oldestSeconds: 93_784, sessionsIn: 4, busy: 1, idle: 2, opening: 3, blockedSites: 1,
+            heldCustomers: 0,
             sourcesUsable: 250, sourcesOff: 4, memory: 69_206_016, commits: 10, commitMilliseconds: 1.25)
     }
 

@@ -92,6 +92,10 @@ extension Planner {
         let step = parcel?.step ?? 0
         guard let pool = pool(for: parcel, at: site) else { return nil }
         let tried = Set((parcel?.tried ?? []).compactMap(table.number(of:)))
+        if let parcel, parcel.prefersKnown {
+            let known = known(in: pool, at: site, tried: parcel.tried)
+            if let source = pick(from: known, at: site, families: families, excluding: tried) { return source }
+        }
         if let source = pick(from: pool.members, at: site, families: families, excluding: tried) { return source }
         // Past the last step a message that was refused from every source may start over, though not with the last one.
         guard step >= table.steps(of: route).count, let last = parcel?.tried.last else { return nil }

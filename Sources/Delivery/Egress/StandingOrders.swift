@@ -1,12 +1,15 @@
 package import Mail
 
-/// What operators ordered while the relay runs, on top of what its files say: which sources rest, and which receivers
-/// get nothing. The planner takes it as a whole; what is over counts no more.
+/// What operators ordered while the relay runs, on top of what its files say: which sources rest, which receivers
+/// get nothing, and whose mail is held. The planner takes it as a whole; what is over counts no more.
 package struct StandingOrders: Sendable, Hashable {
     /// By the source's address, so that a reload which renames a source changes nothing.
     package var holds: [IPAddress: Hold] = [:]
     /// By a name of the receiver: that of its rule, of one of its hosts, or a recipient domain.
     package var suspensions: [String: Order] = [:]
+
+    /// By name: nothing of these customers is delivered, what they send is kept.
+    package var customers: [String: Order] = [:]
 
     package init() {}
 
@@ -46,12 +49,12 @@ package struct StandingOrders: Sendable, Hashable {
         }
     }
 
-    package var isEmpty: Bool { holds.isEmpty && suspensions.isEmpty }
+    package var isEmpty: Bool { holds.isEmpty && suspensions.isEmpty && customers.isEmpty }
 
     /// When the first of it is over by itself; nil when none ever is.
     package var nextEnd: Timestamp? {
-        let ends = holds.values.lazy.compactMap(\.order.until).min()
-        return [ends, suspensions.values.lazy.compactMap(\.until).min()].compactMap(\.self).min()
+        let orders = [holds.values.map(\.order), Array(suspensions.values), Array(customers.values)].joined()
+        return orders.lazy.compactMap(\.until).min()
     }
 
     /// Without what is over.
@@ -59,6 +62,7 @@ package struct StandingOrders: Sendable, Hashable {
         var left = self
         left.holds = holds.filter { !$0.value.order.isOver(at: now) }
         left.suspensions = suspensions.filter { !$0.value.isOver(at: now) }
+        left.customers = customers.filter { !$0.value.isOver(at: now) }
         return left
     }
 }

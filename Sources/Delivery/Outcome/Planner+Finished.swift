@@ -77,8 +77,11 @@ extension Planner {
             if case .otherSource = judgement.verdict {
                 cool(session, group.answer, judgement.reading)
                 step(&piece, session, &judgement)
+            } else {
+                tryAnotherOnce(&judgement, &piece, on: session)
             }
             heedVolume(&piece, session, &judgement)
+            account(group, judgement, of: parcel, on: session)
             switch judgement.verdict {
             case .delivered:
                 warm(session)
@@ -165,8 +168,12 @@ extension Planner {
             return
         }
         let used = piece.work.progress.tried.count { table.number(of: $0).map { pool.isMember[$0] } ?? false }
-        // Neighbours share a network's reputation: for `range` the rest of the step is not tried.
-        guard used >= steps[step].budget || judgement.reading?.cause == .range else { return }
+        piece.prefersKnown = judgement.reading?.refusesUnknown ?? false
+        let refused = piece.work.progress.tried
+        let isHopeless = piece.prefersKnown && known(in: pool, at: session.site, tried: refused).isEmpty
+        // Neighbours share a network's reputation: for `range` the rest of the step is not tried; nor where the receiver
+        // refuses every address that it does not know, and there is none that it knows.
+        guard used >= steps[step].budget || judgement.reading?.cause == .range || isHopeless else { return }
         piece.work.progress.step = step + 1
         if let relay = relayAfter(step, of: route) {
             piece.work.progress.step = relay

@@ -196,24 +196,6 @@ extension Planner {
         receiver.lastTurn = now
         wake(where: { $0.receiver === receiver }) { $0 == .sources }
     }
-
-    // MARK: Questions
-
-    /// Whether the breaker of a range is open at a site.
-    func isOpen(range: String, at site: Site) -> Bool { site.receiver.ranges[range]?.isOpen ?? false }
-
-    /// Whether every source of a step's pool is of a range that the site turned away, and none of them was taken since:
-    /// a message is better off at the next step.
-    func turnsAway(route: String, step: Int, at site: Site) -> Bool {
-        guard !site.receiver.ranges.isEmpty, let pool = table.pool(of: route, step: step), !pool.members.isEmpty else {
-            return false
-        }
-        return pool.members.allSatisfy { number in
-            let source = table.sources[number]
-            guard let range = site.receiver.ranges[source.range], range.isOpen else { return false }
-            return !range.warm.contains(source.address)
-        }
-    }
 }
 
 extension RangeMemory {

@@ -54,6 +54,13 @@ final class Receiver {
     var isFull: Bool { pace.map { sessions >= $0.sessions } ?? false }
     var hasTooMany: Bool { pace.map { sessions > $0.sessions } ?? false }
 
+    /// Why nothing but a probe goes there from the source, where the receiver refused it or its range.
+    func refusal(of source: Source, at now: Timestamp) -> Cooldown? {
+        if let rest = paths[source.address]?.cooldown, rest.until > now { return rest }
+        guard let range = ranges[source.range], range.isOpen, !range.warm.contains(source.address) else { return nil }
+        return range.cooldown
+    }
+
     enum Standing: Equatable {
         case free
         /// One session with one message, to see.

@@ -39,6 +39,8 @@ final class Parcel {
         var wait: Wait?
         /// The work says something that the queue has not been told.
         var noted = false
+        /// The receiver refuses addresses that it does not know: one that it took mail from comes first.
+        var prefersKnown = false
         /// An operator wants it back: nothing more is tried of it.
         var isRecalled = false
 
@@ -76,6 +78,7 @@ final class Parcel {
         }
     }
 
+    var prefersKnown: Bool { pieces.contains(where: \.prefersKnown) }
     var tried: [String] { pieces.flatMap(\.work.progress.tried) }
     var pinned: String? { pieces.lazy.compactMap(\.work.progress.pinned).first }
     var route: String { pieces.first?.work.progress.route ?? "default" }

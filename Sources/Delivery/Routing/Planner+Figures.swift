@@ -18,6 +18,7 @@ package struct DeliveryFigures: Sendable, Hashable {
     package var heldSources: [StandingOrders.Hold.Kind: Int] = [:]
     /// Receivers that operators keep from mail, by the names that they said.
     package var suspensions = 0
+    package var heldCustomers = 0
     /// Paths (source and site) that rest after a refusal of the source, by its cause.
     package var coolingPaths: [Cause: Int] = [:]
     /// Ranges that a receiver turned away, each counted at each.
@@ -33,6 +34,7 @@ extension Planner {
         figures.unboundSources = unbound.count { $0.value.until > now && held[$0.key] == nil }
         for hold in held.values { figures.heldSources[hold.kind, default: 0] += 1 }
         figures.suspensions = orders.suspensions.count
+        figures.heldCustomers = orders.customers.count
         for site in sites.values {
             figures.opening += site.opening
             figures.idle += site.idle.count

@@ -20,6 +20,7 @@ extension Planner {
         ordersEnd = orders.nextEnd
         if old.holds != orders.holds { hold() }
         if old.suspensions != orders.suspensions { suspend() }
+        if old.customers != orders.customers { heedCustomers(before: old.customers) }
     }
 
     // MARK: Sources
@@ -156,10 +157,11 @@ extension Planner {
 
     /// What would go on at once goes back to the store where an operator wants nothing sent.
     mutating func keepBack(_ pieces: [Parcel.Piece], at site: Site) -> [Parcel.Piece] {
-        guard !orders.suspensions.isEmpty else { return pieces }
+        guard !orders.suspensions.isEmpty || !orders.customers.isEmpty else { return pieces }
         let isSiteSuspended = site.blocked?.kind == .suspended
         return pieces.filter { piece in
-            guard isSiteSuspended || isSuspended(piece.work.domain) else { return true }
+            let isHeld = order(about: piece.work.message.customer) != nil
+            guard isSiteSuspended || isSuspended(piece.work.domain) || isHeld else { return true }
             letGo(of: piece.work, at: site)
             giveBack(piece.work, noted: true)
             return false

@@ -34,6 +34,7 @@ extension Planner {
         }
         for site in sites.values where !site.isRelay {
             site.receiver = receiver(of: site.key, host: site.hosts.first?.name)
+            for number in table.renewed { site.takers.remove(number) }
             let rule = table.rules.rule(domain: site.key.domain ?? "", host: site.hosts.first?.name)
             site.allowance = rule.map { allowance(of: $0) }
             heed(site)

@@ -78,13 +78,12 @@ extension Planner {
         let tried = Set(progress.tried.compactMap(table.number(of:)))
         var cause: Cause?
         for number in pool.members {
-            let source = table.sources[number]
-            if site.receiver.standing(of: source, at: now) == .free {
+            if let rest = site.receiver.refusal(of: table.sources[number], at: now) {
+                cause = rest.cause
+            } else {
+                // One that is only slow, or may be shown again, has a turn to come.
                 guard tried.contains(number) else { return nil }
                 cause = cause ?? .source
-            } else {
-                let path = site.receiver.paths[source.address]?.cooldown
-                cause = (path ?? site.receiver.ranges[source.range]?.cooldown)?.cause ?? .source
             }
         }
         return cause

@@ -26,6 +26,10 @@ package struct Planner {
     var ordersEnd: Timestamp?
     /// Domains that were postponed because of it, a bounded number: named again at once when it is taken back.
     var keptBack: Set<String> = []
+    /// What receivers made of each customer's mail.
+    var customers: [String: CustomerRecord] = [:]
+    /// When the queue was last asked to hold what came of a held one.
+    var askedToHold: [String: Timestamp] = [:]
     /// By number of the source.
     var tallies: [SourceTally]
     var random: PlannerRandom
@@ -225,6 +229,7 @@ package struct Planner {
         for work in works {
             var placed = revalidated(work)
             guard hasRoom(for: placed) else {
+                askToHold(mailOf: work.message.customer)
                 if placed.progress.relay == nil {
                     turnedAway.append(work)
                 } else {
@@ -278,7 +283,8 @@ package struct Planner {
     private func hasRoom(for work: Work) -> Bool {
         guard !closing, works < configuration.window, octets < configuration.windowOctets else { return false }
         let hasRoomToTry = unproven < max(1, configuration.window / 2)
-        guard !isSuspended(work.domain), !isOff || work.progress.relay != nil else { return false }
+        guard !isSuspended(work.domain), order(about: work.message.customer) == nil else { return false }
+        guard !isOff || work.progress.relay != nil else { return false }
         guard let state = domains[work.place] else { return hasRoomToTry }
         if let block = state.blocked, block.until > now { return false }
         guard let site = state.site else { return hasRoomToTry }

@@ -23,6 +23,8 @@ package enum PlannerAction: Sendable {
     /// For the log.
     case tell([PathNews])
     case log(PlannerNote)
+    /// Hold all that waits of a customer. New: it has just used up its burn budget, and the order is to be kept.
+    indirect case hold(customer: String, StandingOrders.Order, isNew: Bool)
 }
 
 /// What to ask the resolver for one recipient domain.

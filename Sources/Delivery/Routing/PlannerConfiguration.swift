@@ -30,6 +30,8 @@ package struct PlannerConfiguration: Sendable {
     package var probeInterval = Timestamp.Span.seconds(10)
     /// How long a source that cannot be bound is left alone.
     package var unboundRest = Timestamp.Span.minutes(1)
+    /// What one customer may spoil; nil: nobody is held for it.
+    package var burns: BurnBudget? = BurnBudget()
     /// 8-bit content that no host of a site takes by name (RFC 6152) fails with 5.6.3 instead of going as it is.
     package var refusesEightBit = false
     /// Where mail exchangers listen.

@@ -61,7 +61,8 @@ struct NodeConfigurationFile {
         notices.languages = languages
         var minimumDiskFree = 200 << 20
         let limits = section.optional("limits")?.section { self.limits($0, &minimumDiskFree) } ?? Limits()
-        let delivery = section.optional("delivery")?.section(self.delivery) ?? DeliverySection()
+        var delivery = section.optional("delivery")?.section(self.delivery) ?? DeliverySection()
+        delivery.planner.burns = section.optional("containment")?.section(containment) ?? BurnBudget()
         var blockLists: [String] = []
         let resolver = section.optional("dns")?.section { self.dns($0, &blockLists) } ?? UnboundResolver.Configuration()
         let postmaster = section.optional("postmaster").flatMap { field in

@@ -6,6 +6,7 @@ struct ControlDesk: Sendable {
     let replies: RepliesDesk
     let source: SourceDesk
     let site: SiteDesk
+    let customer: CustomerDesk
     let reload: ReloadDesk
     let explain: ExplainDesk
     let message: MessageExplainDesk
@@ -19,6 +20,7 @@ struct ControlDesk: Sendable {
         case .replies(let request): replies.answer(request, caller)
         case .source(let request): source.answer(request, caller)
         case .site(let request): site.answer(request, caller)
+        case .customer(let request): customer.answer(request, caller)
         case .reload: reload.answer(caller)
         case .explain(let request): explain.answer(request, caller)
         case .message(let request): message.answer(request, caller)

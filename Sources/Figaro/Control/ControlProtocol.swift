@@ -8,6 +8,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
     case replies(RepliesRequest)
     case source(SourceRequest)
     case site(SiteRequest)
+    case customer(CustomerRequest)
     case reload(ReloadRequest)
     case explain(ExplainRequest)
     case message(MessageExplainRequest)
@@ -25,6 +26,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
         case .replies: "replies unknown"
         case .source(let request): "ip \(request.verb.rawValue)"
         case .site(let request): "site \(request.verb.rawValue)"
+        case .customer(let request): "customer \(request.verb.rawValue)"
         case .reload: "reload"
         case .explain: "ipmap explain"
         case .message: "explain"

@@ -167,6 +167,7 @@ struct MetricsPage: Sendable {
             "figaro_range_breakers_open", .gauge, "Ranges that a receiver turned away, each counted at each.",
             figures.openBreakers)
         page.single("figaro_sites_suspended", .gauge, "Receivers that operators keep from mail.", figures.suspensions)
+        page.single("figaro_customers_held", .gauge, "Customers whose mail is held.", figures.heldCustomers)
     }
 
     /// Under the names that every exporter gives them.

@@ -56,8 +56,10 @@ struct Relay {
                 file: SteeringFile(spool: node.spool), logger: Logger(label: "steering"), apply: engine.steer)
         }
         group.next().scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in book.noticeEnds() }
-        engine.start()
         let queue = kept.queue
+        let warden = CustomerWarden(queue: queue, book: book, logger: Logger(label: "containment"))
+        engine.setHolder(warden.holdBurner)
+        engine.start()
         try await OwnThread.run { try queue.start() }
         let ids = MessageID.Generator(after: queue.highestID)
         if let notices = loaded.noticeSettings(ids, group.next()) { try queue.startNotices(notices) }
@@ -75,7 +77,7 @@ struct Relay {
         let page = MetricsPage(
             queue: queue, engine: engine, intake: intake, meter: kept.meter, syncs: kept.syncs,
             settings: reloader.settings, census: QueueCensus(queue))
-        let desk = desk(kept, engine, book, reloader, page, writer)
+        let desk = desk(kept, engine, Orders(book: book, warden: warden), reloader, page, writer)
         let console = try await console(node.metrics, page, group)
         let control = try ControlServer(
             path: node.control, owner: privileges.account, logger: Logger(label: "control"), answer: desk.answer)
@@ -87,8 +89,14 @@ struct Relay {
             logger: logger)
     }
 
+    /// Who keeps what was ordered, and who carries out what is about customers.
+    private struct Orders {
+        let book: SteeringBook
+        let warden: CustomerWarden
+    }
+
     private static func desk(
-        _ kept: Kept, _ engine: DeliveryEngine, _ book: SteeringBook, _ reloader: Reloader, _ page: MetricsPage,
+        _ kept: Kept, _ engine: DeliveryEngine, _ orders: Orders, _ reloader: Reloader, _ page: MetricsPage,
         _ writer: LogWriter
     ) -> ControlDesk {
         let logger = Logger(label: "control")
@@ -99,8 +107,9 @@ struct Relay {
             trace: TraceDesk(history: kept.history, queue: kept.queue, engine: engine),
             support: SupportDesk(page: page, history: kept.history, writer: writer),
             replies: RepliesDesk(unruled: kept.unruled) { engine.rules },
-            source: SourceDesk(engine: engine, book: book, settings: reloader.settings, logger: logger),
-            site: SiteDesk(engine: engine, book: book, settings: reloader.settings, logger: logger),
+            source: SourceDesk(engine: engine, book: orders.book, settings: reloader.settings, logger: logger),
+            site: SiteDesk(engine: engine, book: orders.book, settings: reloader.settings, logger: logger),
+            customer: CustomerDesk(engine: engine, warden: orders.warden, settings: reloader.settings),
             reload: ReloadDesk(reloader: reloader),
             explain: explain,
             message: MessageExplainDesk(

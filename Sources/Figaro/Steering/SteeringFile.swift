@@ -40,6 +40,8 @@ struct SteeringFile: Sendable {
         var version = 1
         var holds: [Hold] = []
         var suspensions: [Suspension] = []
+        /// By name as well; an older file has none.
+        var customers: [Suspension]?
     }
 
     /// Nothing where there is no file.
@@ -63,7 +65,8 @@ struct SteeringFile: Sendable {
             let orders = Self.orders(document)
         else {
             throw fault(
-                "is damaged; mend it, or remove it: then no source is drained or disabled and no site suspended")
+                "is damaged; mend it, or remove it: then no source is drained or disabled, no site suspended and no "
+                    + "customer held")
         }
         return orders
     }
@@ -79,6 +82,7 @@ struct SteeringFile: Sendable {
             }
         }
         for suspension in document.suspensions { orders.suspensions[suspension.name] = order(suspension.order) }
+        for customer in document.customers ?? [] { orders.customers[customer.name] = order(customer.order) }
         return orders
     }
 
@@ -105,6 +109,10 @@ struct SteeringFile: Sendable {
         }
         document.holds.sort { ($0.order.since, $0.addresses.first ?? "") < ($1.order.since, $1.addresses.first ?? "") }
         document.suspensions = orders.suspensions.sorted { $0.key < $1.key }.map {
+            Document.Suspension(name: $0.key, order: order($0.value))
+        }
+        guard !orders.customers.isEmpty else { return document }
+        document.customers = orders.customers.sorted { $0.key < $1.key }.map {
             Document.Suspension(name: $0.key, order: order($0.value))
         }
         return document

@@ -76,7 +76,7 @@ extension TopReport {
             oldest: oldest.map { UTCTime.text($0) },
             oldestSeconds: oldest.map { Int(max(0, (now - $0).milliseconds) / 1_000) },
             sessionsIn: page.intake.sessionCount, busy: figures.busy, idle: figures.idle, opening: figures.opening,
-            blockedSites: figures.blockedSites,
+            blockedSites: figures.blockedSites, heldCustomers: figures.heldCustomers,
             sourcesUsable: figures.sources - figures.unboundSources - held,
             sourcesOff: figures.unboundSources + held, memory: ProcessMemory.resident,
             commits: Double(commits) / span,

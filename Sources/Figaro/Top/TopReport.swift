@@ -61,6 +61,7 @@ struct TopReport: Codable, Sendable, Hashable {
     var idle: Int
     var opening: Int
     var blockedSites: Int
+    var heldCustomers: Int
     var sourcesUsable: Int
     var sourcesOff: Int
     /// Octets.

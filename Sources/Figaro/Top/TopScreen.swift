@@ -42,7 +42,8 @@ struct TopScreen {
                 + "\(report.queueWorks.map(String.init) ?? "?") deferred; oldest "
                 + (report.oldestSeconds.map { Self.age($0) } ?? "none"),
             "sessions  in \(report.sessionsIn); out \(report.busy) busy, \(report.idle) idle, "
-                + "\(report.opening) opening; \(report.blockedSites) sites not to be sent to",
+                + "\(report.opening) opening; \(report.blockedSites) sites not to be sent to"
+                + (report.heldCustomers > 0 ? "; \(report.heldCustomers) CUSTOMERS HELD" : ""),
             "sources   \(report.sourcesUsable) usable, \(report.sourcesOff) not; memory "
                 + (report.memory.map { Self.size($0) } ?? "?"),
         ]

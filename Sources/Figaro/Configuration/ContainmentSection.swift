@@ -1,0 +1,17 @@
+import Delivery
+import Mail
+
+extension NodeConfigurationFile {
+    /// The `containment:` section.
+    func containment(_ section: Section) -> BurnBudget? {
+        var budget = BurnBudget()
+        section.set(&budget.perSite, "sources_per_site") { $0.int(1...10_000) }
+        section.set(&budget.inAll, "sources") { $0.int(1...100_000) }
+        section.set(&budget.span, "span") { $0.span(.minutes(1)...(.days(30))) }
+        if budget.perSite > budget.inAll {
+            section.place(of: "sources_per_site", or: "sources").complain(
+                "sources_per_site (\(budget.perSite)) is more than sources (\(budget.inAll))")
+        }
+        return budget
+    }
+}

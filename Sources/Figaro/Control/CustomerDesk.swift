@@ -1,0 +1,71 @@
+import Delivery
+import Intake
+import Mail
+import Queue
+
+/// Shows what receivers make of each customer's mail, and holds customers and lets them go.
+struct CustomerDesk: Sendable {
+    let engine: DeliveryEngine
+    let warden: CustomerWarden
+    let settings: RunningSettings
+
+    func answer(_ request: CustomerRequest, _ caller: ControlCaller) -> ControlEnd {
+        switch request.verb {
+        case .list: list(caller)
+        case .show: show(request, caller)
+        case .hold, .release: change(request, caller)
+        }
+    }
+
+    /// Those of the node's file, and those that something is known of.
+    private var reports: [CustomerReport] {
+        let known = engine.customers()
+        let names = Set(settings.current.node.intake.customers.map(\.name)).subtracting(known.map(\.name))
+        let quiet = names.map { KnownCustomer(name: $0) }
+        return (known + quiet).map { CustomerReport($0) }.sorted {
+            ($0.state == "held" ? 0 : 1, $0.name) < ($1.state == "held" ? 0 : 1, $1.name)
+        }
+    }
+
+    private func list(_ caller: ControlCaller) -> ControlEnd {
+        for report in reports where !caller.send(report) { return ControlEnd() }
+        return ControlEnd()
+    }
+
+    private func show(_ request: CustomerRequest, _ caller: ControlCaller) -> ControlEnd {
+        guard let report = reports.first(where: { $0.name == request.name }) else {
+            return unknown(request.name ?? "")
+        }
+        _ = caller.send(report)
+        return ControlEnd()
+    }
+
+    private func unknown(_ name: String) -> ControlEnd {
+        ControlEnd(error: "no customer is called “\(name)”\(Nearest.hint(name, among: reports.map(\.name)))")
+    }
+
+    private func change(_ request: CustomerRequest, _ caller: ControlCaller) -> ControlEnd {
+        let name = request.name ?? ""
+        guard reports.contains(where: { $0.name == name }) else { return unknown(name) }
+        let order: StandingOrders.Order
+        switch StandingOrders.Order.asked(request.reason, span: nil, by: caller.name) {
+        case .success(let made): order = made
+        case .failure(let refusal): return ControlEnd(error: refusal.why)
+        }
+        let isHold = request.verb == .hold
+        do {
+            guard let count = try isHold ? warden.hold(name, order) : warden.release(name, order) else {
+                return ControlEnd(error: "\(name) is \(isHold ? "held already" : "not held")")
+            }
+            let what = "\(Amount.text(count.messages, "message")), \(Amount.text(count.recipients, "recipient"))"
+            let said =
+                isHold
+                ? "\(name) held: \(what) in the queue, and all that it sends from now on"
+                : "\(name) released: \(what) due now"
+            _ = caller.send(OrderReport(found: 1, changed: 1, said: said, warnings: []))
+            return ControlEnd()
+        } catch {
+            return ControlEnd(error: "\(error)")
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import Delivery
+import Mail
+
+/// What is asked of the ``CustomerDesk``.
+struct CustomerRequest: Codable, Sendable, Hashable {
+    enum Verb: String, Codable, Sendable {
+        case list, show, hold, release
+    }
+
+    var verb: Verb
+    /// As the node's file has it.
+    var name: String?
+    /// Why; needed for what changes things.
+    var reason: String?
+}
+
+/// One customer as it goes over the control socket.
+struct CustomerReport: Codable, Sendable, Hashable {
+    struct Burn: Codable, Sendable, Hashable {
+        var site: String
+        var sources: Int
+    }
+
+    var name: String
+    /// `open` or `held`.
+    var state: String
+    /// Recipients since the start that receivers took, and that they do not know.
+    var delivered: Int
+    var unknown: Int
+    /// Answers since the start that refused a message for its content, and for who claims to have sent it.
+    var content: Int
+    var auth: Int
+    /// Sources that were refused because of its mail, most first.
+    var burned: [Burn]
+    /// Of what held it.
+    var by: String?
+    var reason: String?
+    var since: String?
+
+    init(_ known: KnownCustomer) {
+        name = known.name
+        state = known.hold == nil ? "open" : "held"
+        delivered = known.taken
+        unknown = known.unknown
+        content = known.content
+        auth = known.auth
+        burned = known.burns.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
+            Burn(site: $0.key, sources: $0.value)
+        }
+        by = known.hold?.by
+        reason = known.hold?.reason
+        since = known.hold.map { UTCTime.text($0.since) }
+    }
+
+    /// Recipients that receivers do not know, of all that they answered for; nil where there was none.
+    var badRatio: Double? {
+        delivered + unknown > 0 ? Double(unknown) / Double(delivered + unknown) : nil
+    }
+
+    private var badPercent: String { badRatio.map { TopScreen.rate($0 * 100) + " %" } ?? "-" }
+
+    static let header = row("CUSTOMER", "STATE", "DELIVERED", "UNKNOWN", "CONTENT", "AUTH", "BURNED", "WHY")
+
+    /// One line of a table, safe to show.
+    var row: String {
+        Visible.text(
+            Self.row(
+                name, state, "\(delivered)", badPercent, "\(content)", "\(auth)",
+                "\(burned.reduce(0) { $0 + $1.sources })", [by, reason].compactMap(\.self).joined(separator: ": ")))
+    }
+
+    private static func row(
+        _ name: String, _ state: String, _ delivered: String, _ unknown: String, _ content: String, _ auth: String,
+        _ burned: String, _ rest: String
+    ) -> String {
+        name.padding(to: 20) + state.padding(to: 7) + delivered.padding(to: 11) + unknown.padding(to: 9)
+            + content.padding(to: 9) + auth.padding(to: 7) + burned.padding(to: 8) + rest
+    }
+
+    /// All of it, safe to show.
+    var lines: [String] {
+        var lines = ["customer  \(name), \(state)"]
+        if let by, let reason, let since {
+            lines.append("held by   \(by), since \(since)")
+            lines.append("why       \(reason)")
+        }
+        lines.append("receivers took \(delivered) recipients and do not know \(unknown) (\(badPercent))")
+        lines.append("refused   \(content) times for content, \(auth) times for who claims to have sent it")
+        for burn in burned { lines.append("burned    \(burn.sources) sources at \(burn.site)") }
+        return lines.map { Visible.text($0) }
+    }
+}
