@@ -166,11 +166,24 @@ package struct SpoolBackup {
             let isKnown = ["queue.sqlite", "history.sqlite", "lock", Spool.restoring].contains(name)
             let isPassing = ["-wal", "-shm", "-journal", ".unreadable"].contains { name.hasSuffix($0) }
             guard !isKnown, !isPassing, FileCopy.isRegular("\(spool)/\(name)") else { continue }
-            if isDatabase {
+            if name == "paths.sqlite" {
+                try copyHint(name)
+            } else if isDatabase {
                 try copy(name)
             } else {
                 try FileCopy.copy("\(spool)/\(name)", to: "\(partial)/\(name)")
             }
+        }
+    }
+
+    /// What no mail depends on is left out where it cannot be read: a relay begins it anew.
+    private func copyHint(_ name: String) throws {
+        do {
+            try copy(name)
+        } catch let failure as StoreFailure where failure.kind == .diskFull {
+            throw failure
+        } catch {
+            unlink("\(partial)/\(name)")
         }
     }
 

@@ -71,6 +71,20 @@ struct NodeConfigurationTests {
         #expect(read.resolver.servers == ["127.0.0.1:5353", "[::1]:5353", "192.0.2.53"])
     }
 
+    @Test func `what contains a customer and a range is read, and bounded`() throws {
+        let read = try #require(
+            try decodeNode(
+                Self.least
+                    + "containment: { sources_per_site: 3, sources: 9, span: 2h, range_breaker: 4, probe_every: 30s }\n"
+            ).0)
+        #expect(read.planner.burns?.perSite == 3 && read.planner.burns?.inAll == 9)
+        #expect(read.planner.burns?.span == .hours(2))
+        #expect(read.planner.rangeBreaker == 4 && read.planner.probeInterval == .seconds(30))
+        #expect(try problems(with: "containment: { range_breaker: 1 }\n").count == 1)
+        #expect(try problems(with: "containment: { probe_every: 0s }\n").count == 1)
+        #expect(try problems(with: "containment: { sources_per_site: 9, sources: 3 }\n").count == 1)
+    }
+
     @Test func `the built-in configuration is good`() {
         let problems = Problems()
         let node = NodeConfigurationFile.load(nil, problems)

@@ -3,8 +3,10 @@ import Mail
 
 extension NodeConfigurationFile {
     /// The `containment:` section.
-    func containment(_ section: Section) -> BurnBudget? {
+    func containment(_ section: Section, _ planner: inout PlannerConfiguration) -> BurnBudget? {
         var budget = BurnBudget()
+        section.set(&planner.rangeBreaker, "range_breaker") { $0.int(2...1_000) }
+        section.set(&planner.probeInterval, "probe_every") { $0.span(.seconds(1)...(.hours(1))) }
         section.set(&budget.perSite, "sources_per_site") { $0.int(1...10_000) }
         section.set(&budget.inAll, "sources") { $0.int(1...100_000) }
         section.set(&budget.span, "span") { $0.span(.minutes(1)...(.days(30))) }

@@ -62,7 +62,8 @@ struct NodeConfigurationFile {
         var minimumDiskFree = 200 << 20
         let limits = section.optional("limits")?.section { self.limits($0, &minimumDiskFree) } ?? Limits()
         var delivery = section.optional("delivery")?.section(self.delivery) ?? DeliverySection()
-        delivery.planner.burns = section.optional("containment")?.section(containment) ?? BurnBudget()
+        let containment = section.optional("containment")?.section { self.containment($0, &delivery.planner) }
+        delivery.planner.burns = containment ?? BurnBudget()
         var blockLists: [String] = []
         let resolver = section.optional("dns")?.section { self.dns($0, &blockLists) } ?? UnboundResolver.Configuration()
         let postmaster = section.optional("postmaster").flatMap { field in
