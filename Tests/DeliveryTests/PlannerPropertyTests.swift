@@ -313,7 +313,7 @@ struct RandomWorld {
 
     /// A kind world from here on: everything that is under way gets its answer.
     mutating func settleDown() throws {
-        for _ in 0..<5_000 where !held.isEmpty {
+        for _ in 0..<5_000 where !held.isEmpty || !opening.isEmpty {
             while !lookups.isEmpty {
                 let lookup = lookups.removeFirst()
                 scene.planner.resolved(lookup, .hosts(Scene.hosts(["mx.kind.example": 1])), at: scene.now)

@@ -152,7 +152,8 @@ def test_a_site_that_blocks_250_of_254_addresses_gets_its_mail_from_the_other_fo
     assert {int(peer.rpartition(".")[2]) for peer, _ in wall.messages} <= wall.open_to
     asked = collections.Counter(peer for peer in watch.peers())
     refused = sum(asked.values()) - count
-    print(f"{count} messages, {refused} refusals, {seconds:.0f} s, {sum(asked.values()) / count:.1f} attempts a message")
+    attempts = sum(asked.values()) / count
+    print(f"{count} messages, {refused} refusals, {seconds:.0f} s, {attempts:.1f} attempts a message")
     shut = [number for peer, number in asked.items() if int(peer.rpartition(".")[2]) not in wall.open_to]
     assert max(shut) <= 2, "a refused address rests"
     per_minute = collections.Counter(int((at - begin) / 60) for at, _, phase, _, _ in watch.asked if phase == "rcpt")

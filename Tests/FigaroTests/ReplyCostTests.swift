@@ -18,8 +18,8 @@ import Testing
     @Test func `an ordinary reply of 1 KB looks at few places`() throws {
         let rules = try #require(Self.rules)
         let reply = Self.fill(
-            "[192.0.2.7 15] Our system has detected that this message does not follow our guidelines. To best protect our "
-                + "users, it was not let in. See https://support.example/mail/?p=Guidelines for more, and write to "
+            "[192.0.2.7 15] Our system has detected that this message does not follow our guidelines. To best protect "
+                + "our users, it was not let in. See https://support.example/mail/?p=Guidelines for more, and write to "
                 + "whoever runs this host where you think that this is a mistake. ")
         let cost = rules.cost(of: reply)
         print("an ordinary reply: \(cost.hits) fragments, \(cost.looks) places")

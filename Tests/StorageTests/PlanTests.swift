@@ -45,6 +45,16 @@ import Testing
         }
     }
 
+    @Test func `what changes the memory of receivers scans nothing, and nothing of it sorts`() throws {
+        try PathStore(spool: Spool(path: folder.path), logger: quiet).stop()
+        for sql in PathSQL.allCases {
+            for line in try plan(of: sql.rawValue, in: "paths.sqlite") {
+                let reads = sql == .all || sql == .count
+                #expect((reads || !line.hasPrefix("SCAN")) && !line.contains("TEMP B-TREE"), "\(sql): \(line)")
+            }
+        }
+    }
+
     @Test func `counting reads the narrowest indexes in their order and never the contents`() throws {
         _ = try store()
         let plan = try plan(of: CountSQL.counts.rawValue, in: "queue.sqlite")
@@ -66,13 +76,15 @@ import Testing
                 if !isCase { loose.append("\(name): \(line)") }
             }
         }
-        let tested = ["AuditHistorySQL", "AuditSQL", "BackupSQL", "CountSQL", "HistorySQL", "SQL", "TransactionSQL"]
+        let tested = [
+            "AuditHistorySQL", "AuditSQL", "BackupSQL", "CountSQL", "HistorySQL", "PathSQL", "SQL", "TransactionSQL",
+        ]
         #expect(kept.sorted() == tested)
         #expect(loose == [])
     }
 
     /// Files that hold nothing but statements and tables.
-    private static let rooms = ["SQL.swift", "Schema.swift", "HistorySQL.swift", "AuditSQL.swift"]
+    private static let rooms = ["SQL.swift", "Schema.swift", "HistorySQL.swift", "AuditSQL.swift", "PathSQL.swift"]
 
     @Test func `an audit reads every table in the order of an index`() throws {
         _ = try store()

@@ -48,7 +48,7 @@ struct FragmentScanner: Sendable {
         }
     }
 
-    /// Bytes that occur in no fragment share class 0, those of them that make up words class 1, which keeps rows narrow.
+    /// Bytes that occur in no fragment share class 0, those of them that make up words class 1: that keeps rows narrow.
     private var classes = (UInt8.min...UInt8.max).map { ReplyText.isWordByte($0) ? UInt8(1) : 0 }
     private var width = 2
     private var states: [State] = []

@@ -171,8 +171,8 @@ extension Planner {
         piece.prefersKnown = judgement.reading?.refusesUnknown ?? false
         let refused = piece.work.progress.tried
         let isHopeless = piece.prefersKnown && known(in: pool, at: session.site, tried: refused).isEmpty
-        // Neighbours share a network's reputation: for `range` the rest of the step is not tried; nor where the receiver
-        // refuses every address that it does not know, and there is none that it knows.
+        // Neighbours share a network's reputation: for `range` the rest of the step is not tried; nor where the
+        // receiver refuses every address that it does not know, and there is none that it knows.
         guard used >= steps[step].budget || judgement.reading?.cause == .range || isHopeless else { return }
         piece.work.progress.step = step + 1
         if let relay = relayAfter(step, of: route) {
@@ -283,6 +283,8 @@ extension Planner {
         for piece in parcel.pieces {
             var piece = piece
             piece.aside = piece.work.recipients
+            // It keeps to its source, which could not be used just now.
+            piece.wait = piece.wait ?? piece.work.progress.pinned.map { Parcel.Wait(atLeast: nil, pinned: $0) }
             let next = due(after: piece)
             traceUnattempted(parcel, site: site.name, .trouble(.local, why), phase: .connect, next: next)
             deferWork(piece, ended: [], due: next, at: site)

@@ -273,29 +273,7 @@ extension Planner {
         if purpose == nil, site.plain.count <= site.opening - site.picky.count { return false }
         switch draw(for: purpose, at: site) {
         case .path(let source, let target):
-            let plan = SessionPlan(
-                id: nextSession(), source: table.sources[source], host: target.host, address: target.address,
-                port: site.key.port, tls: target.tls, login: site.key.relay.flatMap { table.relays[$0]?.login })
-            let pool = pool(for: purpose, at: site)
-            if sessions.count >= configuration.sessions, let oldest = idle.oldest { close(oldest) }
-            let isProbe = isProbe(plan.source, at: site.receiver)
-            let session = OpenSession(
-                plan: plan, site: site, source: source,
-                limit: isProbe
-                    ? 1
-                    : min(pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max),
-                purpose: purpose)
-            if isProbe { beginProbe(session) }
-            purpose?.sought = true
-            session.trial = trial
-            if let trial { trials.begin(trial) }
-            sessions[plan.id] = session
-            site.sessions += 1
-            site.allowance?.sessions += 1
-            count(session, 1)
-            tallies[source].sessions += 1
-            site.opening += 1
-            actions.append(.open(plan))
+            begin(from: source, to: target, for: purpose, trial: trial, at: site)
             return true
         case .never(let why):
             if site.isRelay {
@@ -338,6 +316,31 @@ extension Planner {
             }
             return site.waiting > 0
         }
+    }
+
+    private mutating func begin(
+        from source: Int, to target: Draw.Target, for purpose: Parcel?, trial: Trials.Kind?, at site: Site
+    ) {
+        let plan = SessionPlan(
+            id: nextSession(), source: table.sources[source], host: target.host, address: target.address,
+            port: site.key.port, tls: target.tls, login: site.key.relay.flatMap { table.relays[$0]?.login })
+        let pool = pool(for: purpose, at: site)
+        if sessions.count >= configuration.sessions, let oldest = idle.oldest { close(oldest) }
+        let isProbe = isProbe(plan.source, at: site.receiver)
+        let most = min(pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max)
+        let session = OpenSession(
+            plan: plan, site: site, source: source, limit: isProbe ? 1 : most, purpose: purpose)
+        if isProbe { beginProbe(session) }
+        purpose?.sought = true
+        session.trial = trial
+        if let trial { trials.begin(trial) }
+        sessions[plan.id] = session
+        site.sessions += 1
+        site.allowance?.sessions += 1
+        count(session, 1)
+        tallies[source].sessions += 1
+        site.opening += 1
+        actions.append(.open(plan))
     }
 
     /// What a session for the parcel is opened from.
