@@ -230,7 +230,15 @@ struct RandomWorld {
 
     private mutating func collect() throws {
         scene.collect()
-        for action in scene.take() {
+        let actions = scene.take()
+        // News stands last, and tells of what was done before.
+        for case .tell(let news) in actions {
+            // Nobody waits for a source that rests for hours or was taken out of use.
+            for released in news where released.what == .pinReleased {
+                bound = bound.filter { $0.value != released.source }
+            }
+        }
+        for action in actions {
             switch action {
             case .resolve(let lookup): lookups.append(lookup)
             case .open(let plan):
@@ -247,12 +255,7 @@ struct RandomWorld {
             case .fetch(let domain, let limit): fetch(domain, limit)
             // At once where a receiver takes a range again.
             case .postpone(_, let until): #expect(until >= scene.now)
-            case .tell(let news):
-                // Nobody waits for a source that rests for hours or was taken out of use.
-                for released in news where released.what == .pinReleased {
-                    bound = bound.filter { $0.value != released.source }
-                }
-            case .trace, .remember, .log, .hold: break
+            case .trace, .remember, .log, .hold, .tell: break
             }
         }
     }
