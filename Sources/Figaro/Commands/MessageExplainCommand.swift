@@ -8,7 +8,7 @@ struct MessageExplainCommand: ParsableCommand {
             For each attempt: how its source came to be that one, what the receiver said, what that was taken for and \
             by which rule (file and line), and what was decided. For what waits: when it is tried again and from \
             where, its route (file and line) and step, which sources may be drawn and why the others may not, the \
-            receiver's state, who holds it and why, and the deadline. Messages that have ended are told from the history.
+            receiver's state, who holds it and why, and the deadline. What has ended is told from the history.
 
             Examples:
               figaro explain 01M3QK7B8WZ4A
