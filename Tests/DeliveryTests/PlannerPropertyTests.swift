@@ -278,7 +278,9 @@ struct RandomWorld {
                 faults.append("\(settlement.key) is due after its deadline")
             }
             // A source that cannot be bound keeps nobody waiting: the pin is given up.
-            if justBound.remove(settlement.key) != nil, settlement.remaining?.progress.pinned != bound[settlement.key] {
+            if justBound.remove(settlement.key) != nil, let kept = bound[settlement.key],
+                settlement.remaining?.progress.pinned != kept
+            {
                 faults.append("\(settlement.key) need not come back from its source")
             }
             if settlement.remaining?.progress.pinned == nil { bound[settlement.key] = nil }

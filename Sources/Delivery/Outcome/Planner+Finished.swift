@@ -283,8 +283,6 @@ extension Planner {
         for piece in parcel.pieces {
             var piece = piece
             piece.aside = piece.work.recipients
-            // It keeps to its source, which could not be used just now.
-            piece.wait = piece.wait ?? piece.work.progress.pinned.map { Parcel.Wait(atLeast: nil, pinned: $0) }
             let next = due(after: piece)
             traceUnattempted(parcel, site: site.name, .trouble(.local, why), phase: .connect, next: next)
             deferWork(piece, ended: [], due: next, at: site)
