@@ -23,6 +23,23 @@ package enum Answer: Sendable, Hashable {
         case missing8BitMIME
         /// The message is larger than the SIZE that the host announced (RFC 1870 section 4).
         case tooLarge
+        /// The relay's operator ended it, in these words.
+        case returned
+    }
+}
+
+extension Answer {
+    private static let limitBegins = "the host takes "
+
+    /// - Parameter limit: octets, as the host announced.
+    package static func tooLarge(limit: Int) -> Answer {
+        .trouble(.tooLarge, "\(limitBegins)\(limit) octets at most")
+    }
+
+    /// What ``tooLarge(limit:)`` was made of.
+    var sizeLimit: Int? {
+        guard case .trouble(.tooLarge, let text) = self, text.hasPrefix(Self.limitBegins) else { return nil }
+        return Int(text.dropFirst(Self.limitBegins.count).prefix { $0 != " " })
     }
 }
 

@@ -63,7 +63,7 @@ extension Progress {
         relay.map {
             RecipientReport.Way(
                 sources: tried.count, attempts: max(0, attempts - $0.attempts), relay: $0.name, handed: $0.attempts,
-                said: $0.said)
+                said: $0.said, reply: $0.reply)
         }
     }
 }

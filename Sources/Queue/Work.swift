@@ -76,10 +76,14 @@ package struct Progress: Sendable, Hashable {
         package var attempts: Int
         /// What the relay had against it, the latest in one line.
         package var said: String?
+        /// Its own latest words; nil where the latest was no reply.
+        package var reply: Reply?
 
         package init(
-            name: String, entered: Timestamp, until: Timestamp, cause: Cause, attempts: Int = 0, said: String? = nil
+            name: String, entered: Timestamp, until: Timestamp, cause: Cause, attempts: Int = 0, said: String? = nil,
+            reply: Reply? = nil
         ) {
+            self.reply = reply
             self.name = name
             self.entered = entered
             self.until = until

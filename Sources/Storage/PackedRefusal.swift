@@ -41,6 +41,7 @@ extension Packer {
             packer.text(way.relay)
             packer.number(UInt64(max(0, way.handed)))
             packer.optionalText(way.said)
+            packer.optional(way.reply) { $0.reply($1) }
         }
     }
 }
@@ -51,8 +52,14 @@ extension Unpacker {
         return try optional { (unpacker: inout Unpacker) throws(Unreadable) in
             RecipientReport.Way(
                 sources: try unpacker.count(.max), attempts: try unpacker.count(.max), relay: try unpacker.text(),
-                handed: try unpacker.count(.max), said: try unpacker.optionalText())
+                handed: try unpacker.count(.max), said: try unpacker.optionalText(),
+                reply: try unpacker.isAtEnd ? nil : unpacker.optionalReply())
         }
+    }
+
+    /// Behind what earlier programs wrote, which have none.
+    mutating func optionalReply() throws(Unreadable) -> Reply? {
+        try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.reply() }
     }
 
     mutating func enhanced() throws(Unreadable) -> EnhancedStatus {
@@ -102,13 +109,14 @@ extension Answer.Trouble {
         case .missingExtension: 7
         case .tooLarge: 8
         case .missing8BitMIME: 9
+        case .returned: 10
         }
     }
 
     fileprivate init?(number: UInt8) {
         let all: [Self] = [
             .timeout, .connection, .nonsense, .tls, .local, .forbidden, .missingExtension, .tooLarge,
-            .missing8BitMIME,
+            .missing8BitMIME, .returned,
         ]
         guard (1...all.count).contains(Int(number)) else { return nil }
         self = all[Int(number) - 1]

@@ -65,6 +65,7 @@ extension Packer {
         text(relay.cause.rawValue)
         number(UInt64(max(0, relay.attempts)))
         optionalText(relay.said)
+        optional(relay.reply) { $0.reply($1) }
     }
 
     mutating func hold(_ hold: Hold) {
@@ -140,7 +141,7 @@ extension Unpacker {
         guard let cause = Cause(rawValue: try text()) else { throw Unreadable(description: "unknown cause") }
         return Progress.AtRelay(
             name: name, entered: entered, until: until, cause: cause, attempts: try count(.max),
-            said: try optionalText())
+            said: try optionalText(), reply: try isAtEnd ? nil : optionalReply())
     }
 
     mutating func hold() throws(Unreadable) -> Hold {

@@ -111,6 +111,48 @@ def test_each_way_of_failing_has_its_notice(folder, started):
     assert all(len(world.server.raw(name)) == 1 for name in cases), "one notice each"
 
 
+def test_a_german_customer_reads_german_whatever_the_reason(folder, started):
+    world = World(folder, started, {
+        "friend": ["--recipient", "unknown=550 5.1.1 <unknown@friend.zone.example>: no such user"],
+        "small": ["--size", "2000"], "busy": ["--reply", "rcpt=451 4.3.2 very busy today"],
+    }, settings={"customers": {"acme": {"networks": ["127.0.0.0/8"], "language": "de"}}},
+        delivery={"max_age": "6s"}, records=["null MX 0 .", "gone A 127.88.99.1"])
+    cases = {
+        "user": ("unknown@friend.zone.example", 900, ["friend.zone.example antwortete:", "no such user"]),
+        "null": ("reader@null.zone.example", 900, ["null.zone.example nimmt überhaupt keine Mail an (Null-MX)."]),
+        "dead": ("reader@missing.zone.example", 900, ["Die Domain missing.zone.example gibt es nicht."]),
+        "large": ("reader@small.zone.example", 9_000, ["bis höchstens 2000 Oktette"]),
+        "late": ("reader@busy.zone.example", 900, ["bis ihre Zeit um war", "antwortete:", "451 4.3.2 very busy"]),
+        "silent": ("reader@gone.zone.example", 900, ["bis ihre Zeit um war", "war nicht zu erreichen."]),
+    }
+    for name, (recipient, size, _) in cases.items():
+        world.send(f"{name}@customer.example", [recipient], size)
+    for name, (recipient, _, words) in cases.items():
+        report = world.report(name)
+        text = " ".join(report.text.split())
+        print(name, text)
+        assert report.only()["Final-Recipient"] == f"rfc822; {recipient}"
+        for each in words:
+            assert each in text, (each, text)
+        for english in ("said", "octets", "exist", "refused", "reason", "timed out", "route", "deadline", "The "):
+            assert english not in text.replace("no such user", ""), (english, text)
+
+
+def test_what_an_operator_bounces_is_told_in_german(folder, started):
+    world = World(folder, started, {"busy": ["--reply", "rcpt=451 4.3.2 later"]}, settings={
+        "customers": {"acme": {"networks": ["127.0.0.0/8"], "language": "de"}}}, delivery={"schedule": ["10m"]})
+    world.send("ended@customer.example", ["reader@busy.zone.example"])
+    wait_until(lambda: "451 4.3.2 later" in world.figaro.command("queue", "list", "--state", "waiting"), 30,
+               "it was tried and waits", 0.3)
+    world.figaro.command("queue", "bounce", "--sender", "ended@customer.example", "--reason", "falsche Preise")
+    report = world.report("ended")
+    fields = report.only()
+    assert fields["Action"] == "failed" and fields["Status"] == "5.0.0"
+    assert fields["Diagnostic-Code"] == "X-Figaro; returned by the administrator of this relay: falsche Preise"
+    assert "Der Betreiber dieses Relays hat sie zurückgegeben, mit diesen Worten: falsche Preise" in " ".join(
+        report.text.split())
+
+
 def test_recipients_that_fail_together_share_a_notice(folder, started):
     world = World(folder, started, {
         "one": ["--recipient", "x=550 5.1.1 no x", "--recipient", "y=553 5.1.3 no y"],

@@ -1,10 +1,10 @@
 import Delivery
-import Mail
 import NIOCore
 import NIOPosix
 import Testing
 
 @testable import Figaro
+@testable import Mail
 
 /// What notices say, and what an operator may write about it.
 @Suite struct `Texts of notices` {
@@ -70,6 +70,7 @@ import Testing
         ("{remote} said", "{remote said", "a { without a }"),
         ("  recipient:", "  receipient:", "is no cause — did you mean “recipient”?"),
         ("relayed: Taken by {remote}.", "", "“relayed” is missing"),
+        ("  null_mx: ", "  nullmx: ", "“null_mx” is missing"),
     ])
     func `that are wrong are named with file and key`(_ old: String, _ new: String, _ expected: String) throws {
         let folder = try TemporaryFolder()
@@ -121,6 +122,93 @@ import Testing
     @Test func `of a customer that are not there are an error at its place`() throws {
         let (_, problems) = try check("customers: { acme: { networks: [127.0.0.1/32], language: gm } }\n")
         #expect(problems.contains { $0.contains("relay.yaml:4") && $0.contains("no texts for “gm”") }, "\(problems)")
+    }
+}
+
+/// What people read of a recipient, in each language: no word of it may come from our own log.
+@Suite struct `The reason in a notice` {
+    static let now = Timestamp(milliseconds: 0)
+    static let reader = Address(localPart: "c", domain: "d.example")
+
+    func text(
+        _ language: String, _ kind: RecipientReport.Kind, _ refusal: Refusal?, way: RecipientReport.Way? = nil
+    ) throws -> String {
+        let report = RecipientReport(
+            recipient: Self.reader, kind: kind, reason: "our own log", refusal: refusal, at: Self.now, way: way)
+        let notice = Notice(
+            id: MessageID(value: 1), boundary: "b", date: Self.now, hostname: "relay.example",
+            to: Address(localPart: "a", domain: "b.example"),
+            about: Notice.About(id: MessageID(value: 2), arrived: Self.now, expires: Self.now, request: nil),
+            kind: kind.notice, reports: [report], texts: try #require(`Texts of notices`.builtIn[language]))
+        return notice.explanation(of: report)
+    }
+
+    func refusal(_ phase: Phase, _ answer: Answer, _ status: EnhancedStatus? = nil) -> Refusal {
+        Refusal(host: "mx.d.example", phase: phase, answer: answer, cause: .unknown, at: Self.now, status: status)
+    }
+
+    static let troubles: [(Phase, Answer, EnhancedStatus?, String)] = [
+        (.resolve, .trouble(.forbidden, "our own log"), EnhancedStatus(5, 1, 2), "Die Domain d.example gibt es nicht."),
+        (.resolve, .trouble(.forbidden, "our own log"), EnhancedStatus(5, 1, 10), "(Null-MX)"),
+        (.resolve, .trouble(.forbidden, "our own log"), EnhancedStatus(5, 4, 4), "keinen Server, der Mail für d.example"),
+        (.resolve, .trouble(.timeout, "our own log"), nil, "Die Nameserver von d.example haben nicht gesagt"),
+        (.connect, .trouble(.timeout, "our own log"), nil, "mx.d.example war nicht zu erreichen."),
+        (.connect, .trouble(.connection, "our own log"), nil, "mx.d.example war nicht zu erreichen."),
+        (.mail, .trouble(.timeout, "our own log"), nil, "mx.d.example hat nicht rechtzeitig geantwortet."),
+        (.dot, .trouble(.connection, "our own log"), nil, "Die Verbindung zu mx.d.example ist abgebrochen."),
+        (.ehlo, .trouble(.nonsense, "our own log"), nil, "das kein SMTP ist"),
+        (.starttls, .trouble(.tls, "our own log"), nil, "nicht so verschlüsseln"),
+        (.connect, .trouble(.local, "our own log"), nil, "auf unserer Seite"),
+        (.auth, .trouble(.missingExtension, "our own log"), nil, "auf unserer Seite"),
+        (.connect, .trouble(.forbidden, "our own log"), nil, "an die keine Mail gesendet wird"),
+        (.mail, .trouble(.missingExtension, "our own log"), nil, "SMTPUTF8"),
+        (.mail, .trouble(.missing8BitMIME, "our own log"), nil, "8-Bit-Zeichen"),
+        (.mail, .tooLarge(limit: 2_000), nil, "bis höchstens 2000 Oktette"),
+        (.resolve, .trouble(.returned, "falsche Preise {host}"), nil, "falsche Preise {host}"),
+    ]
+
+    @Test(arguments: troubles.indices)
+    func `is German where the customer is, and of no log`(_ number: Int) throws {
+        let (phase, answer, status, words) = Self.troubles[number]
+        let refusal = refusal(phase, answer, status)
+        for kind in [RecipientReport.Kind.failed, .expired, .delayed] {
+            let german = try text("de", kind, refusal)
+            #expect(german.contains(words), "\(german)")
+            #expect(german.contains("aus diesem Grund:"))
+            #expect(!german.contains("our own log") && !german.contains("octets"))
+            #expect(german.contains("bis ihre Zeit um war") == (kind == .expired))
+            let english = try text("en", kind, refusal)
+            #expect(!english.contains("our own log") && english != german)
+        }
+    }
+
+    @Test func `is there where nothing was answered`() throws {
+        #expect(try text("de", .expired, nil).contains("Bis die Zeit um war, hat kein Server geantwortet."))
+        #expect(try text("de", .delayed, nil).contains("Bis jetzt hat kein Server geantwortet."))
+        #expect(try text("de", .failed, nil).contains("Ein Grund ist nicht bekannt."))
+    }
+
+    @Test func `quotes a relay's words and nothing else of it`() throws {
+        let refused = refusal(.rcpt, .reply(Reply(550, nil, "your address is blocked")))
+        var way = RecipientReport.Way(
+            sources: 4, attempts: 5, relay: "smart", handed: 2, said: "our own log", reply: Reply(554, nil, "not us"))
+        let german = try text("de", .failed, refused, way: way)
+        #expect(german.contains("mx.d.example antwortete:\n        550 your address is blocked"))
+        #expect(german.contains("von 4 unserer Adressen abgewiesen, bei 5 Versuchen."))
+        #expect(german.contains("2 Mal um die Zustellung gebeten und nahm sie auch nicht an."))
+        #expect(german.contains("Dieser Dienst antwortete:\n        554 not us"))
+        #expect(!german.contains("our own log"))
+        (way.handed, way.reply) = (0, nil)
+        let silent = try text("de", .expired, refused, way: way)
+        #expect(silent.contains("war nicht rechtzeitig zu erreichen.") && !silent.contains("our own log"))
+        #expect(!silent.contains("Dieser Dienst"))
+    }
+
+    @Test func `has a sentence for each kind in every language`() throws {
+        for texts in `Texts of notices`.builtIn.values {
+            #expect(Set(texts.reasons.keys) == Set(NoticeReason.allCases))
+            #expect(texts.reasons.values.allSatisfy { !$0.isEmpty })
+        }
     }
 }
 

@@ -8,7 +8,9 @@ private let texts = NoticeTexts(
     delay: NoticeTexts.Passage(subject: "Verzögert: später", opening: "until {until}"),
     success: NoticeTexts.Passage(subject: "Relayed", opening: "ok"),
     undeliverable: NoticeTexts.Passage(subject: "Undeliverable", opening: "postmaster"), said: "{remote} said:",
-    noAnswer: "no answer", trouble: "trouble:", relayed: "taken by {remote}", advice: [.recipient: "no such address"],
+    expired: "too late", noAnswer: "no answer", noAnswerYet: "no answer yet", trouble: "trouble:",
+    relayed: "taken by {remote}", relayRefused: "refused by {sources}", relayDown: "down", relaySaid: "relay said:",
+    reasons: [.tooLarge: "{limit}", .unknown: "unknown"], advice: [.recipient: "no such address"],
     headersFollow: "header follows", messageFollows: "message follows")
 
 @Suite struct `A notice` {

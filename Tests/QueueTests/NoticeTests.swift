@@ -19,7 +19,9 @@ private struct NoticeRig {
         let passage = NoticeTexts.Passage(subject: "s", opening: "o")
         let texts = NoticeTexts(
             language: "en", from: "Mail", failure: passage, delay: passage, success: passage, undeliverable: passage,
-            said: "said", noAnswer: "no answer", trouble: "trouble", relayed: "relayed", advice: [:],
+            said: "said", expired: "expired", noAnswer: "no answer", noAnswerYet: "no answer yet", trouble: "trouble",
+            relayed: "relayed", relayRefused: "refused", relayDown: "down", relaySaid: "it said", reasons: [:],
+            advice: [:],
             headersFollow: "h", messageFollows: "m")
         var settings = NoticeSettings(
             hostname: "relay.example", ids: MessageID.Generator(bucket: 9, time: rig.time), texts: texts,

@@ -15,6 +15,7 @@ enum BaseReading {
         case .missingExtension: Reading(cause: .protocol, rule: "base:missing-extension")
         case .missing8BitMIME: Reading(cause: .protocol, rule: "base:missing-8bitmime")
         case .tooLarge: Reading(cause: .size, rule: "base:too-large")
+        case .returned: Reading(cause: .unknown, rule: "base:returned")
         }
     }
 

@@ -191,7 +191,9 @@ extension Planner {
         let isRelays = progress.relay.map { $0.attempts > 0 } ?? false
         if !isRelays || progress.firstRefusal == nil { progress.firstRefusal.note(refusal) }
         progress.lastRefusal = refusal.description
-        if isRelays { progress.relay?.said = refusal.description }
+        guard isRelays else { return }
+        progress.relay?.said = refusal.description
+        progress.relay?.reply = refusal.answer.reply
     }
 
     func refusal(_ answer: PhaseAnswer, _ reading: Reading, host: String) -> Refusal {
@@ -315,6 +317,7 @@ extension Planner {
     private func way(of piece: Parcel.Piece, _ answer: PhaseAnswer) -> RecipientReport.Way? {
         var way = piece.work.progress.way
         way?.said = answer.said
+        way?.reply = answer.answer.reply
         return way
     }
 }

@@ -135,6 +135,7 @@ extension Planner {
             for piece in parcel.pieces {
                 var work = piece.work
                 work.progress.relay?.said = why
+                work.progress.relay?.reply = nil
                 letGo(of: piece.work, at: site)
                 waitForRelay(work, until: until)
             }

@@ -40,23 +40,27 @@ enum NoticeTextFiles {
             let success = section.required("success").flatMap(passage)
             let undeliverable = section.required("undeliverable").flatMap(passage)
             let said = section.required("said").flatMap(text)
+            let expired = section.required("expired").flatMap(text)
             let noAnswer = section.required("no_answer").flatMap(text)
+            let noAnswerYet = section.required("no_answer_yet").flatMap(text)
             let trouble = section.required("trouble").flatMap(text)
             let relayed = section.required("relayed").flatMap(text)
-            // Files of one's own that were written before there were relays do without.
-            let relayRefused = section.optional("relay_refused").flatMap(text) ?? ""
-            let relayDown = section.optional("relay_down").flatMap(text) ?? ""
+            let relayRefused = section.required("relay_refused").flatMap(text)
+            let relayDown = section.required("relay_down").flatMap(text)
+            let relaySaid = section.required("relay_said").flatMap(text)
+            let reasons = section.required("reasons")?.section(self.reasons)
             let advice = section.optional("advice")?.section(self.advice)
             let headersFollow = section.required("headers_follow").flatMap(text)
             let messageFollows = section.required("message_follows").flatMap(text)
             guard let language, let from, let failure, let delay, let success, let undeliverable, let said,
-                let noAnswer, let trouble, let relayed, let headersFollow, let messageFollows
+                let expired, let noAnswer, let noAnswerYet, let trouble, let relayed, let relayRefused, let relayDown,
+                let relaySaid, let reasons, let headersFollow, let messageFollows
             else { return nil }
             return NoticeTexts(
                 language: language, from: from, failure: failure, delay: delay, success: success,
-                undeliverable: undeliverable, said: said, noAnswer: noAnswer, trouble: trouble, relayed: relayed,
-                relayRefused: relayRefused, relayDown: relayDown,
-                advice: advice ?? [:], headersFollow: headersFollow, messageFollows: messageFollows)
+                undeliverable: undeliverable, said: said, expired: expired, noAnswer: noAnswer,
+                noAnswerYet: noAnswerYet, trouble: trouble, relayed: relayed, relayRefused: relayRefused,
+                relayDown: relayDown, relaySaid: relaySaid, reasons: reasons, advice: advice ?? [:], headersFollow: headersFollow, messageFollows: messageFollows)
         }
         return read ?? nil
     }
@@ -75,6 +79,15 @@ enum NoticeTextFiles {
             return NoticeTexts.Passage(subject: subject, opening: opening)
         }
         return read ?? nil
+    }
+
+    /// One text for each, so that no notice falls back on another language.
+    private static func reasons(_ section: Section) -> [NoticeReason: String] {
+        var reasons: [NoticeReason: String] = [:]
+        for reason in NoticeReason.allCases {
+            reasons[reason] = section.required(reason.rawValue).flatMap(text)
+        }
+        return reasons
     }
 
     private static func advice(_ section: Section) -> [Cause: String] {

@@ -15,39 +15,55 @@ extension Notice {
         buffer.writeQuotedPrintable(text.utf8)
     }
 
-    private func explanation(of report: RecipientReport) -> String {
+    func explanation(of report: RecipientReport) -> String {
         var lines = ["<\(PlainText.line(report.recipient.description))>"]
         if let original = original(of: report)?.text, original != report.recipient.description {
             lines[0] += " (\(PlainText.line(original)))"
         }
-        let remote = report.refusal?.host.map { PlainText.line($0) }
+        let values = values(of: report)
+        func say(_ template: String) { lines += filled(template, values).split(separator: "\n").map(String.init) }
         if report.kind == .relayed {
-            lines.append(filled(texts.relayed, remote: remote))
+            say(texts.relayed)
             return lines.joined(separator: "\n    ") + "\n"
         }
+        if report.kind == .expired, report.refusal != nil { say(texts.expired) }
         switch report.refusal?.answer {
         case .reply(let reply):
-            lines.append(filled(texts.said, remote: remote))
+            say(texts.said)
             lines.append("    " + PlainText.line(reply.description))
-        case .trouble(_, let trouble):
-            lines.append(filled(texts.trouble, remote: remote))
-            lines.append(
-                "    " + PlainText.line([report.refusal?.host, trouble].compactMap(\.self).joined(separator: ": ")))
+        case .trouble(let trouble, let words):
+            say(texts.trouble)
+            lines.append("    " + filled(texts.reasons[report.refusal?.reason ?? .unknown] ?? "", values))
+            if trouble == .returned { lines.append("    " + PlainText.line(words)) }
         case nil:
-            lines.append(report.kind == .failed ? PlainText.line(report.reason) : filled(texts.noAnswer))
+            switch report.kind {
+            case .expired: say(texts.noAnswer)
+            case .delayed: say(texts.noAnswerYet)
+            case .failed, .relayed: say(texts.reasons[.unknown] ?? "")
+            }
         }
-        if let way = report.way { lines += told(of: way) }
-        if let refusal = report.refusal, let advice = texts.advice[refusal.cause] {
-            lines += filled(advice, remote: remote).split(separator: "\n").map(String.init)
-        }
+        if let way = report.way { lines += told(of: way, values) }
+        if let refusal = report.refusal, let advice = texts.advice[refusal.cause] { say(advice) }
         return lines.joined(separator: "\n    ") + "\n"
     }
 
-    private func told(of way: RecipientReport.Way) -> [String] {
-        let values = ["sources": "\(way.sources)", "attempts": "\(way.attempts)", "handed": "\(way.handed)"]
-        var lines = NoticeTexts.filled(way.handed > 0 ? texts.relayRefused : texts.relayDown, values)
+    /// What words in braces mean for one recipient.
+    private func values(of report: RecipientReport) -> [String: String] {
+        var values = ["domain": PlainText.line(report.recipient.domain)]
+        values["remote"] = report.refusal?.host.map { PlainText.line($0) } ?? values["domain"]
+        values["limit"] = report.refusal?.answer.sizeLimit.map { "\($0)" } ?? "?"
+        if let way = report.way {
+            values["sources"] = "\(way.sources)"
+            values["attempts"] = "\(way.attempts)"
+            values["handed"] = "\(way.handed)"
+        }
+        return values
+    }
+
+    private func told(of way: RecipientReport.Way, _ values: [String: String]) -> [String] {
+        var lines = filled(way.handed > 0 ? texts.relayRefused : texts.relayDown, values)
             .split(separator: "\n").map(String.init)
-        if let said = way.said { lines.append("    " + PlainText.line(said)) }
+        if let reply = way.reply { lines += [filled(texts.relaySaid), "    " + PlainText.line(reply.description)] }
         return lines
     }
 
@@ -84,10 +100,11 @@ extension Notice {
         }
         switch report.refusal?.answer {
         case .reply(let reply): field("Diagnostic-Code", "smtp; \(reply)", &buffer)
+        case .trouble(.returned, _): field("Diagnostic-Code", "X-Figaro; \(report.reason)", &buffer)
         case .trouble(_, let text): field("Diagnostic-Code", "X-Figaro; \(text)", &buffer)
         case nil: if report.kind != .relayed { field("Diagnostic-Code", "X-Figaro; \(report.reason)", &buffer) }
         }
-        if let refusal = report.refusal {
+        if let refusal = report.refusal, refusal.reason != .returned {
             buffer.writeStaticString("Last-Attempt-Date: ")
             buffer.writeDateTime(refusal.at)
             buffer.writeStaticString("\r\n")

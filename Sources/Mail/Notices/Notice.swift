@@ -114,18 +114,16 @@ package struct Notice: Sendable {
         buffer.writeStaticString("Auto-Submitted: auto-replied\r\n")
         buffer.writeString(
             "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"\(boundary)\"\r\n\r\n")
-        buffer.writeStaticString("This is a delivery status notification in MIME format.\r\n")
     }
 
     var passage: NoticeTexts.Passage { texts.passage(kind, undeliverable: isUndeliverable) }
 
-    func filled(_ template: String, remote: String? = nil) -> String {
-        NoticeTexts.filled(
-            template,
-            [
-                "host": hostname, "id": about.id.description, "date": Self.dateTime(about.arrived),
-                "until": Self.dateTime(about.expires), "remote": remote ?? "",
-            ])
+    func filled(_ template: String, _ values: [String: String] = [:]) -> String {
+        let common = [
+            "host": hostname, "id": about.id.description, "date": Self.dateTime(about.arrived),
+            "until": Self.dateTime(about.expires),
+        ]
+        return NoticeTexts.filled(template, common.merging(values) { $1 })
     }
 
     private static func dateTime(_ time: Timestamp) -> String {

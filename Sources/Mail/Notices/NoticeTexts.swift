@@ -1,7 +1,8 @@
 /// What notices say to people in one language. Data, not code: a language is added by a file.
 ///
 /// Words in braces are replaced: `{host}` the relay, `{date}` when the message came, `{id}` its id here, `{until}` how
-/// long it will be tried, `{remote}` a receiver's host.
+/// long it will be tried, `{remote}` a receiver's host, `{domain}` the recipient's domain, `{limit}` the octets that a
+/// host takes.
 package struct NoticeTexts: Sendable, Hashable {
     /// A tag such as `de` (RFC 5646 section 2.1).
     package var language: String
@@ -14,14 +15,21 @@ package struct NoticeTexts: Sendable, Hashable {
     package var undeliverable: Passage
     /// Before a receiver's words.
     package var said: String
-    /// Where a deadline passed without an answer.
+    /// Where a deadline passed, before what stood in the way.
+    package var expired: String
+    /// Where a deadline passed without an answer, and where it has not passed yet.
     package var noAnswer: String
+    package var noAnswerYet: String
     /// Where an attempt ended without a reply.
     package var trouble: String
     package var relayed: String
     /// What was tried, where a relay was asked in the end, and where it could not be asked.
     package var relayRefused: String
     package var relayDown: String
+    /// Before the relay's words.
+    package var relaySaid: String
+    /// A sentence for each reason that no receiver gave.
+    package var reasons: [NoticeReason: String]
     /// What it means and what to do about it, by the name of the cause.
     package var advice: [Cause: String]
     package var headersFollow: String
@@ -39,10 +47,9 @@ package struct NoticeTexts: Sendable, Hashable {
 
     package init(
         language: String, from: String, failure: Passage, delay: Passage, success: Passage, undeliverable: Passage,
-        said: String, noAnswer: String, trouble: String, relayed: String, relayRefused: String = "",
-        relayDown: String = "",
-        advice: [Cause: String],
-        headersFollow: String, messageFollows: String
+        said: String, expired: String, noAnswer: String, noAnswerYet: String, trouble: String, relayed: String,
+        relayRefused: String, relayDown: String, relaySaid: String, reasons: [NoticeReason: String],
+        advice: [Cause: String], headersFollow: String, messageFollows: String
     ) {
         self.language = language
         self.from = from
@@ -51,11 +58,15 @@ package struct NoticeTexts: Sendable, Hashable {
         self.success = success
         self.undeliverable = undeliverable
         self.said = said
+        self.expired = expired
         self.noAnswer = noAnswer
+        self.noAnswerYet = noAnswerYet
         self.trouble = trouble
         self.relayed = relayed
         self.relayRefused = relayRefused
         self.relayDown = relayDown
+        self.relaySaid = relaySaid
+        self.reasons = reasons
         self.advice = advice
         self.headersFollow = headersFollow
         self.messageFollows = messageFollows
@@ -84,5 +95,7 @@ package struct NoticeTexts: Sendable, Hashable {
     }
 
     /// The words in braces that a file may use.
-    package static let words = ["host", "date", "id", "until", "remote", "sources", "attempts", "handed"]
+    package static let words = [
+        "host", "date", "id", "until", "remote", "domain", "limit", "sources", "attempts", "handed",
+    ]
 }

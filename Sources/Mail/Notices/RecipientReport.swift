@@ -18,10 +18,15 @@ package struct RecipientReport: Sendable, Hashable {
         package var attempts: Int
         package var relay: String
         package var handed: Int
-        /// What the relay said last, or what happened there.
+        /// What the relay said last, or what happened there, for log and history.
         package var said: String?
+        /// Its own words, where it had some.
+        package var reply: Reply?
 
-        package init(sources: Int, attempts: Int, relay: String, handed: Int, said: String?) {
+        package init(
+            sources: Int, attempts: Int, relay: String, handed: Int, said: String?, reply: Reply? = nil
+        ) {
+            self.reply = reply
             self.sources = sources
             self.attempts = attempts
             self.relay = relay
@@ -115,6 +120,7 @@ extension RecipientReport {
         case .missingExtension: EnhancedStatus(5, 6, 7)
         case .missing8BitMIME: EnhancedStatus(5, 6, 3)
         case .forbidden: EnhancedStatus(5, 4, 4)
+        case .returned: EnhancedStatus(5, 0, 0)
         // A deadline that passed is what ended it, whatever the trouble was.
         case _ where kind == .expired: EnhancedStatus(4, 4, 7)
         case .timeout, .connection:

@@ -34,7 +34,7 @@ package struct Refusal: Sendable, Hashable, CustomStringConvertible {
             default: 2
             }
         case .trouble(.tooLarge, _), .trouble(.missingExtension, _), .trouble(.missing8BitMIME, _),
-            .trouble(.forbidden, _):
+            .trouble(.forbidden, _), .trouble(.returned, _):
             2
         case .trouble: 0
         }
@@ -42,6 +42,11 @@ package struct Refusal: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension Answer {
+    /// nil where nothing was said.
+    package var reply: Reply? {
+        if case .reply(let reply) = self { reply } else { nil }
+    }
+
     /// In one line: the receiver's words, or what happened.
     package var said: String {
         switch self {

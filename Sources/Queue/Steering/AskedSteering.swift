@@ -36,17 +36,21 @@ struct AskedSteering: Sendable {
         case .delete, .bounce:
             inHand
                 ? .hold(Hold(at: now, by: order.by, reason: "\(order.verb.rawValue): \(order.reason)"))
-                : .end(end(of: target))
+                : .end(end(of: target, at: now))
         }
     }
 
-    private func end(of target: Target) -> SteeredEnd {
-        order.verb == .bounce
-            ? SteeredEnd(
-                how: .failed, reason: "returned by the administrator of this relay: \(order.reason)",
-                recipients: target.recipients, isRelease: target.isMarked)
-            : SteeredEnd(
-                how: .deleted, reason: order.reason, recipients: target.recipients, isRelease: target.isMarked)
+    private func end(of target: Target, at now: Timestamp) -> SteeredEnd {
+        let isBounce = order.verb == .bounce
+        var end = SteeredEnd(
+            how: isBounce ? .failed : .deleted,
+            reason: isBounce ? "returned by the administrator of this relay: \(order.reason)" : order.reason,
+            recipients: target.recipients, isRelease: target.isMarked)
+        if isBounce {
+            end.quoted = Refusal(
+                host: nil, phase: .resolve, answer: .trouble(.returned, order.reason), cause: .unknown, at: now)
+        }
+        return end
     }
 }
 

@@ -78,6 +78,8 @@ package struct SteeredEnd: Sendable {
     package var recipients: Set<Address>?
     /// The work was only held to be ended: those who are left are not to be.
     package var isRelease: Bool
+    /// What senders are to read.
+    package var quoted: Refusal?
 
     package init(how: RecipientEnd, reason: String, recipients: Set<Address>? = nil, isRelease: Bool = false) {
         self.how = how
@@ -89,7 +91,7 @@ package struct SteeredEnd: Sendable {
     /// The ends of those on record that are meant.
     package func ends(of recorded: [Address], at now: Timestamp) -> [Settlement.Ended] {
         recorded.filter { recipients?.contains($0) ?? true }.map {
-            Settlement.Ended(recipient: $0, how: how, reason: reason, at: now)
+            Settlement.Ended(recipient: $0, how: how, reason: reason, at: now, quoted: quoted)
         }
     }
 }

@@ -48,7 +48,7 @@ extension ClientMachine {
             return finish(transaction.answers(trouble(.missing8BitMIME, "the host does not offer 8BITMIME")))
         }
         if let limit = features.size, limit > 0, needs.size > limit {
-            return finish(transaction.answers(trouble(.tooLarge, "the host takes \(limit) octets at most")))
+            return finish(transaction.answers(PhaseAnswer(phase: phase, answer: .tooLarge(limit: limit))))
         }
         state = .mail
         transaction.pipelined = features.pipelining
