@@ -103,4 +103,35 @@ import Testing
         #expect(fetches.map(\.0) == ["x.example"])
         #expect(fetches.allSatisfy { $0.1 <= 5 }, "a few at first")
     }
+
+    @Test func `tries a host that rested before a restart as well`() throws {
+        var scene = Scene(rules: rules)
+        scene.arrive(scene.work(["a@x.example"]))
+        scene.resolve()
+        scene.fail(try #require(scene.openings().first), .connect, .trouble(.connection, "refused"))
+        let kept = scene.actions.flatMap { action in
+            if case .remember(let rows) = action { rows } else { [PathRow]() }
+        }
+        func restarted() -> Scene {
+            var again = Scene(rules: rules)
+            again.now = scene.now + .seconds(1)
+            again.planner.remembered(kept, at: again.now)
+            return again
+        }
+        var again = restarted()
+        again.arrive(again.work(["a@x.example"]))
+        again.resolve()
+        #expect(again.openings().isEmpty, "it rests")
+        again = restarted()
+        again.planner.lift(["x.example"], at: again.now)
+        again.arrive(again.work(["a@x.example"]))
+        again.resolve()
+        #expect(again.openings().count == 1)
+        // What was said of it counts once, and not for ever.
+        again = restarted()
+        again.planner.lift(["x.example"], at: again.now + .minutes(-20))
+        again.arrive(again.work(["a@x.example"]))
+        again.resolve()
+        #expect(again.openings().isEmpty)
+    }
 }

@@ -47,6 +47,7 @@ extension Planner {
             state.more = false
             if state.failing, !site.proven { site.failing = true }
             state.failing = false
+            liftLate(&state, at: site)
             domains[domain] = state
             for parcel in waiting { join(parcel, site) }
             if let block = site.blocked, block.until > now {

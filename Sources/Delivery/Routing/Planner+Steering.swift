@@ -47,13 +47,31 @@ extension Planner {
         self.now = now
         for name in names {
             domains[name]?.blocked = nil
-            guard let site = domains[name]?.site else { continue }
-            site.blocked = nil
-            heed(site)
-            for address in site.hosts.flatMap(\.addresses) where rests(address, at: site) {
-                remember(address, at: site) { $0.rests = nil }
+            if let site = domains[name]?.site {
+                lift(site)
+            } else if domains[name] != nil || domains.count < forgetAbove {
+                // What is kept of its hosts over a restart is known when its site is.
+                domains[name, default: DomainState()].lifted = now + Self.liftedFor
             }
         }
+    }
+
+    /// Until the site of a domain must be known for what was said of it to count.
+    private static let liftedFor = Timestamp.Span.minutes(15)
+
+    private mutating func lift(_ site: Site) {
+        site.blocked = nil
+        heed(site)
+        for address in site.hosts.flatMap(\.addresses) where rests(address, at: site) {
+            remember(address, at: site) { $0.rests = nil }
+        }
+    }
+
+    /// The site of a domain is known: what was lifted before is lifted now.
+    mutating func liftLate(_ state: inout DomainState, at site: Site) {
+        guard let until = state.lifted else { return }
+        state.lifted = nil
+        if until > now { lift(site) }
     }
 
     /// Where a domain's mail goes, as far as it is known.

@@ -101,6 +101,8 @@ package struct Planner {
         var failing = false
         /// What it counts as in `askedForOld`.
         var asked: Trials.Kind?
+        /// An operator wants it tried, whatever is known of its hosts; until then its site is to hear of it.
+        var lifted: Timestamp?
     }
 
     /// What is to be done about all that happened since the last call, in order.
