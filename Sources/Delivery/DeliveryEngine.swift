@@ -269,7 +269,6 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
             case .postpone(let domain, let until): queue.postpone(domain: domain, until: until)
             case .trace(let event): events.append(event)
             case .remember(let rows): keeper.withLock { $0 }?.keep(rows)
-            case .tell(let news): keeper.withLock { $0 }?.tell(news)
             case .log(let note): log(note)
             case .hold(let customer, let order, let isNew): holder.withLock { $0 }?(customer, order, isNew)
             }

@@ -46,8 +46,12 @@ struct PlannerMemoryTests {
         return found.values.filter { $0.value != nil }
     }
 
-    private func news(_ scene: Scene) -> [PathNews] {
-        scene.actions.flatMap { action in if case .tell(let news) = action { news } else { [PathNews]() } }
+    /// Why pins were released.
+    private func released(_ scene: Scene) -> [String] {
+        scene.actions.compactMap { action in
+            guard case .log(let note) = action, note.text == "greylist pin released" else { return nil }
+            return note.facts["why"]
+        }
     }
 
     // MARK: Greylisting
@@ -93,7 +97,7 @@ struct PlannerMemoryTests {
         scene.answer(again.id, [Self.listed], reusable: false)
         #expect(scene.openings().first?.source != cooled.source, "the message itself goes on from another one")
         #expect(!arrive(&scene, "a@x.example").map(\.source).contains(cooled.source))
-        #expect(news(scene).contains { $0.what == .pinReleased && $0.why.contains("rests") })
+        #expect(released(scene).contains { $0.contains("rests") })
 
         scene = Scene(sources: 9, rules: rules)
         let disabled = try greyed(&scene, "b@x.example")
@@ -103,7 +107,7 @@ struct PlannerMemoryTests {
         scene.planner.steer(orders, at: scene.now)
         scene.collect()
         #expect(!arrive(&scene, "b@x.example").map(\.source).contains(disabled.source))
-        #expect(news(scene).contains { $0.what == .pinReleased && $0.why.contains("disabled") })
+        #expect(released(scene).contains { $0.contains("disabled") })
     }
 
     @Test func `there are no more pins than may be, the oldest goes first, and they expire`() {

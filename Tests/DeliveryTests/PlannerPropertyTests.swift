@@ -231,12 +231,9 @@ struct RandomWorld {
     private mutating func collect() throws {
         scene.collect()
         let actions = scene.take()
-        // News stands last, and tells of what was done before.
-        for case .tell(let news) in actions {
-            // Nobody waits for a source that rests for hours or was taken out of use.
-            for released in news where released.what == .pinReleased {
-                bound = bound.filter { $0.value != released.source }
-            }
+        // Nobody waits for a source that rests for hours or was taken out of use.
+        for case .log(let note) in actions where note.text == "greylist pin released" {
+            bound = bound.filter { $0.value != note.facts["source"] }
         }
         for action in actions {
             switch action {
@@ -255,7 +252,7 @@ struct RandomWorld {
             case .fetch(let domain, let limit): fetch(domain, limit)
             // At once where a receiver takes a range again.
             case .postpone(_, let until): #expect(until >= scene.now)
-            case .trace, .remember, .log, .hold, .tell: break
+            case .trace, .remember, .log, .hold: break
             }
         }
     }

@@ -13,6 +13,8 @@ package struct PathRow: Sendable, Hashable {
         case pace = 4
         /// A host; the site is empty, the key its address and port.
         case host = 5
+        /// A recipient domain that is kept back because of what an operator said; the site is empty.
+        case keptBack = 6
     }
 
     package var kind: Kind
@@ -32,25 +34,9 @@ package struct PathRow: Sendable, Hashable {
     }
 }
 
-/// Something about the way to a receiver that an operator may want to read in the log.
-package struct PathNews: Sendable, Hashable {
-    package enum What: String, Sendable, Hashable {
-        case breakerOpened = "range breaker opened"
-        case breakerClosed = "range breaker closed"
-        case pinReleased = "greylist pin released"
-        case slowedDown = "slowed down"
-    }
-
-    package var what: What
-    package var site: String
-    package var source: String?
-    package var why: String
-}
-
 /// Keeps what the planner remembers of ways, over restarts. Called on the planner's threads: it must not block.
 package protocol PathKeeper: AnyObject, Sendable {
     func keep(_ rows: [PathRow])
-    func tell(_ news: [PathNews])
 }
 
 /// Writes and reads the fields of a row.

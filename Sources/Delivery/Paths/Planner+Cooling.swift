@@ -61,7 +61,7 @@ extension Planner {
     }
 
     /// Sessions are counted from here on; those that are open are looked for.
-    private func begunPath(of session: OpenSession) -> PathMemory {
+    func begunPath(of session: OpenSession) -> PathMemory {
         let open = sessions.values.count { $0.source == session.source && $0.receiver === session.receiver }
         return PathMemory(sessions: open)
     }
@@ -108,7 +108,7 @@ extension Planner {
         range.cooldown = Cooldown(
             level: 1, since: now, until: now, cause: .range, rule: "breaker",
             reply: "\(configuration.rangeBreaker) of its sources were refused in a row, the last one: \(refusal.reply)")
-        tell(PathNews(what: .breakerOpened, site: receiver.name, source: source.range, why: refusal.reply))
+        log(.breakerOpened, receiver, source.range, refusal.reply)
     }
 
     /// A message was refused because of the source: what else would go from it goes from others.
@@ -187,7 +187,7 @@ extension Planner {
 
     /// The receiver takes the range again: what waits for it goes now.
     private mutating func reopen(_ receiver: Receiver, _ range: String) {
-        tell(PathNews(what: .breakerClosed, site: receiver.name, source: range, why: "it takes mail from there again"))
+        log(.breakerClosed, receiver, range, "it takes mail from there again")
         release(receiver)
     }
 

@@ -2,36 +2,36 @@ import Mail
 
 /// Too much at once: slower, and remembered.
 extension Planner {
-    /// The receiver complained of too much mail or too many sessions.
+    /// The receiver complained of too much mail or too many sessions, in all or from this source.
     mutating func slow(_ session: OpenSession, _ answer: PhaseAnswer, _ reading: Reading) {
         let receiver = session.receiver
-        let now = now
-        let said = firstLine(answer)
-        let minutes = max(1, Double((now - (session.opened ?? now)).milliseconds) / 60_000)
-        if reading.isPerSource {
-            changePath(of: session) { path in
-                let rate = max(1, Double(session.sent) / minutes)
-                var pace =
-                    path.pace
-                    ?? Pace(
-                        rate: rate, sessions: path.sessions, rule: reading.rule, reply: said, at: now)
-                pace.lower(observed: (rate, path.sessions), hold: reading.hold, at: now)
-                pace.rule = reading.rule
-                pace.reply = said
-                path.pace = pace
-            }
-        } else {
-            let rate = receiver.meter.perMinute(at: now)
-            var pace =
-                receiver.pace
-                ?? Pace(
-                    rate: rate, sessions: receiver.sessions, rule: reading.rule, reply: said, at: now)
-            pace.lower(observed: (rate, receiver.sessions), hold: reading.hold, at: now)
-            pace.rule = reading.rule
-            pace.reply = said
-            receiver.pace = pace
-            noteChange(.pace, receiver)
+        guard reading.isPerSource else {
+            let observed = (rate: receiver.meter.perMinute(at: now), sessions: receiver.sessions)
+            receiver.pace = slowed(receiver.pace, observed, answer, reading, receiver, nil)
+            return noteChange(.pace, receiver)
         }
+        let minutes = max(1, Double((now - (session.opened ?? now)).milliseconds) / 60_000)
+        let rate = max(1, Double(session.sent) / minutes)
+        let address = session.plan.source.address
+        let sessions = (receiver.paths[address] ?? begunPath(of: session)).sessions
+        let pace = slowed(
+            receiver.paths[address]?.pace, (rate, sessions), answer, reading, receiver, session.plan.source.name)
+        changePath(of: session) { $0.pace = pace }
+    }
+
+    private mutating func slowed(
+        _ old: Pace?, _ observed: (rate: Double, sessions: Int), _ answer: PhaseAnswer, _ reading: Reading,
+        _ receiver: Receiver, _ source: String?
+    ) -> Pace {
+        let said = firstLine(answer)
+        var pace =
+            old
+            ?? Pace(rate: observed.rate, sessions: observed.sessions, rule: reading.rule, reply: said, at: now)
+        pace.lower(observed: observed, hold: reading.hold, at: now)
+        pace.rule = reading.rule
+        pace.reply = said
+        if old == nil { log(.slowedDown, receiver, source, said) }
+        return pace
     }
 
     /// When a message may begin at the receiver, whatever the source.

@@ -55,7 +55,7 @@ extension Planner {
         guard pin.expires <= now || why != nil else { return name }
         pins.remove(triple, at: receiver)
         noteChange(.pin(triple), receiver)
-        if let why { tell(PathNews(what: .pinReleased, site: receiver.name, source: pin.source.description, why: why)) }
+        if let why { log(.pinReleased, receiver, pin.source.description, why) }
         return nil
     }
 
@@ -74,6 +74,6 @@ extension Planner {
             parcel.pieces[index].work.progress.pinned = nil
             parcel.pieces[index].noted = true
         }
-        tell(PathNews(what: .pinReleased, site: site.receiver.name, source: name, why: why))
+        log(.pinReleased, site.receiver, name, why)
     }
 }

@@ -8,6 +8,8 @@ extension Planner {
         case range(String)
         case pin(Triple)
         case pace
+        /// Of no receiver: a domain.
+        case keptBack(String)
     }
 
     struct ChangeKey: Hashable {
@@ -19,19 +21,11 @@ extension Planner {
         changes.insert(ChangeKey(receiver: receiver.name, change: change))
     }
 
-    mutating func tell(_ news: PathNews) {
-        if self.news.count < Self.newsAtOnce { self.news.append(news) }
-    }
-
-    /// Lines of news that one event may make: a reload may release thousands of pins.
-    private static let newsAtOnce = 100
+    /// Of no receiver.
+    mutating func noteChange(_ change: Change) { changes.insert(ChangeKey(receiver: "", change: change)) }
 
     /// What changed since it was last asked, as it is now.
     mutating func takeChanges() {
-        if !news.isEmpty {
-            actions.append(.tell(news))
-            news = []
-        }
         guard !changes.isEmpty || !changedHosts.isEmpty else { return }
         let rows = changes.map(row(of:)) + changedHosts.map(row(of:))
         changes.removeAll()
@@ -57,6 +51,8 @@ extension Planner {
         case .pace:
             let pace = receiver?.pace
             return row(.pace, "", pace.map { PathFields.line($0.fields) }, pace?.expires)
+        case .keptBack(let domain):
+            return row(.keptBack, domain, keptBack.contains(domain) ? "kept back" : nil, now + .days(1))
         }
     }
 
@@ -72,9 +68,12 @@ extension Planner {
         self.now = now
         for row in rows where row.expires > now {
             guard let value = row.value else { continue }
-            if row.kind == .host {
+            switch row.kind {
+            case .host:
                 if let place = HostPlace(key: row.key) { hosts[place] = HostMemory(value: value, at: now) }
-            } else {
+            case .keptBack:
+                if keptBack.count < Self.keptBackLimit { keptBack.insert(row.key) }
+            case .path, .range, .pin, .pace:
                 let receiver = receivers[row.site] ?? Receiver(name: row.site)
                 take(row, value, into: receiver)
                 if !receiver.isBlank { receivers[row.site] = receiver }
@@ -93,7 +92,7 @@ extension Planner {
             _ = pins.set(pin, for: Triple(value: number), at: receiver)
         case .pace:
             receiver.pace = PathFields.lines(value).first.flatMap(Pace.init)
-        case .host: break
+        case .host, .keptBack: break
         }
     }
 

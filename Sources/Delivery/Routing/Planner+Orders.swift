@@ -4,13 +4,12 @@ import Queue
 
 /// What operators want while the relay runs.
 extension Planner {
-    /// When a domain that an operator keeps back is looked at again, whatever was forgotten of it meanwhile, by a
-    /// restart for one: soon, but of many no more than some 170 a second.
+    /// When a domain that an operator keeps back is looked at again, whatever was forgotten of it meanwhile: soon, but of many no more than some 170 a second.
     private var nextLook: Timestamp {
         now + max(.seconds(15), Timestamp.Span(milliseconds: Int64(keptBack.count) * 6))
     }
     /// Names of domains that are woken at once; others when they are looked at.
-    private static let keptBackLimit = 50_000
+    static let keptBackLimit = 50_000
 
     /// Takes the operators' orders as they are now, in place of all before.
     package mutating func steer(_ given: StandingOrders, at now: Timestamp) {
@@ -19,7 +18,7 @@ extension Planner {
         orders = given.inForce(at: now)
         ordersEnd = orders.nextEnd
         if old.holds != orders.holds { hold() }
-        if old.suspensions != orders.suspensions { suspend() }
+        if old.suspensions != orders.suspensions { suspend(before: old.suspensions) }
         if old.customers != orders.customers { heedCustomers(before: old.customers) }
     }
 
@@ -115,7 +114,7 @@ extension Planner {
         }
     }
 
-    private mutating func suspend() {
+    private mutating func suspend(before: [String: StandingOrders.Order]) {
         for site in Array(sites.values) {
             let was = site.blocked?.kind == .suspended
             heed(site)
@@ -133,7 +132,7 @@ extension Planner {
         {
             session.isRetired = false
         }
-        wake { _ in false }
+        if before.keys.contains(where: { orders.suspensions[$0] == nil }) { wake { _ in false } }
     }
 
     /// Gives back what waits in memory for a recipient domain that is suspended.
@@ -176,8 +175,13 @@ extension Planner {
             actions.append(.postpone(domain: domain, until: until))
             return
         }
-        if keptBack.count < Self.keptBackLimit { keptBack.insert(domain) }
+        if keptBack.count < Self.keptBackLimit, keptBack.insert(domain).inserted { noteChange(.keptBack(domain)) }
         actions.append(.postpone(domain: domain, until: min(until, nextLook)))
+    }
+
+    /// It is looked at, or nothing keeps it back any more.
+    mutating func endKeepingBack(_ domain: String) {
+        if keptBack.remove(domain) != nil { noteChange(.keptBack(domain)) }
     }
 
     /// Sites that were blocked for such a reason are looked at again now, with all that was kept back and need not be.
@@ -189,7 +193,7 @@ extension Planner {
             woken.insert(ObjectIdentifier(site))
         }
         var names = Set(keptBack.filter { block(of: $0) == nil })
-        keptBack.subtract(names)
+        for name in names { endKeepingBack(name) }
         if !woken.isEmpty {
             for (name, state) in domains where state.site.map({ woken.contains(ObjectIdentifier($0)) }) ?? false {
                 names.insert(name)

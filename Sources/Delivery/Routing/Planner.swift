@@ -43,7 +43,8 @@ package struct Planner {
     /// What is remembered differently since the last call of ``takeActions()``.
     var changes: Set<ChangeKey> = []
     var changedHosts: Set<HostPlace> = []
-    var news: [PathNews] = []
+    /// Lines for the log since the last call of ``takeActions()``.
+    var logged = 0
     var nextSweep = Timestamp(milliseconds: 0)
     /// By the name of their rule.
     var allowances: [String: Allowance] = [:]
@@ -113,6 +114,7 @@ package struct Planner {
             settlements = []
         }
         takeChanges()
+        logged = 0
         defer { actions = [] }
         return actions
     }
@@ -179,6 +181,7 @@ package struct Planner {
                 let atRelay = relayDue[name] ?? .distantFuture
                 keepBack(name, for: block, until: min(block.until, atRelay))
             } else if !closing {
+                endKeepingBack(name)
                 fetch(name)
             }
         }

@@ -20,8 +20,7 @@ package enum PlannerAction: Sendable {
     case trace(TraceEvent)
     /// Keep this over restarts.
     case remember([PathRow])
-    /// For the log.
-    case tell([PathNews])
+    /// For the operator's log.
     case log(PlannerNote)
     /// Hold all that waits of a customer. New: it has just used up its burn budget, and the order is to be kept.
     indirect case hold(customer: String, StandingOrders.Order, isNew: Bool)

@@ -1,15 +1,12 @@
 import Delivery
-import Logging
 import Storage
 
-/// Hands what the planner remembers of ways to the store that keeps it over restarts, and its news to the log.
+/// Hands what the planner remembers of ways to the store that keeps it over restarts.
 final class PathMemoryKeeper: PathKeeper {
     private let store: PathStore
-    private let logger: Logger
 
-    init(store: PathStore, logger: Logger) {
+    init(store: PathStore) {
         self.store = store
-        self.logger = logger
     }
 
     /// What was kept when the relay last ran; given out once.
@@ -30,13 +27,5 @@ final class PathMemoryKeeper: PathKeeper {
                 guard let value = row.value else { return .forget(key) }
                 return .keep(PathStore.Row(key: key, value: Array(value.utf8), expires: row.expires))
             })
-    }
-
-    func tell(_ news: [PathNews]) {
-        for item in news {
-            var metadata: Logger.Metadata = ["site": "\(item.site)", "why": "\(item.why)"]
-            if let source = item.source { metadata["source"] = "\(source)" }
-            logger.notice("\(item.what.rawValue)", metadata: metadata)
-        }
     }
 }

@@ -48,7 +48,7 @@ struct Relay {
             resolver: resolver,
             opener: opener, trace: kept.trace, loop: group.next())
         if let paths = kept.paths {
-            let keeper = PathMemoryKeeper(store: paths, logger: Logger(label: "paths"))
+            let keeper = PathMemoryKeeper(store: paths)
             engine.remember(keeper.rows(), with: keeper)
         }
         let book = try await OwnThread.run {
