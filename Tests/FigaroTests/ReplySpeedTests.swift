@@ -40,6 +40,27 @@ import Testing
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
+    /// Nanoseconds that ten thousand loads take, of which each needs the one before it, at best: some 20 µs on a
+    /// processor of today. What else runs on the machine slows these down as it does reading.
+    private static let tenThousandLoads: Int64 = {
+        // A ring through 8 KB: 1,171 has no divisor in common with 4,096.
+        let ring = (0..<4_096).map { UInt16(($0 + 1_171) % 4_096) }
+        var place = 0
+        let times = (0..<300).map { _ in
+            let start = processorTime()
+            place = walk(ring, from: place, steps: 10_000)
+            return processorTime() - start
+        }
+        return ring.indices.contains(place) ? times.min() ?? 0 : 0
+    }()
+
+    @inline(never)
+    private static func walk(_ ring: [UInt16], from start: Int, steps: Int) -> Int {
+        var place = start
+        for _ in 0..<steps { place = Int(ring[place]) }
+        return place
+    }
+
     /// Nanoseconds a read, of 300 samples of ten reads each, in order.
     private static func samples(_ rules: ReplyRules, _ reply: Reply) -> [Int64] {
         var samples: [Int64] = []
@@ -51,25 +72,26 @@ import Testing
         return samples.sorted()
     }
 
-    /// The best of many samples: whoever else runs on the machine makes all others longer. A neighbour on the same
-    /// core's other thread makes that one longer too, by two thirds where it was measured, so that much is allowed.
-    @Test func `a reply of 1 KB is read in 20 µs`() throws {
+    /// The best of many samples, against what the same processor needs for something else just now: a clock's threshold
+    /// would judge the machine. On a quiet one what is printed is to be 20 µs at most.
+    private static func expect(_ rules: ReplyRules, _ name: String, _ reply: Reply, atMost times: Int64) {
+        let samples = samples(rules, reply)
+        let loads = tenThousandLoads
+        print("\(name): best \(samples[0]) ns, median \(samples[150]) ns; ten thousand loads \(loads) ns")
+        #expect(samples[0] <= times * loads, "\(name): \(samples[0]) ns, loads \(loads) ns")
+    }
+
+    @Test func `a reply of 1 KB is read in the time of thirty thousand loads`() throws {
         let rules = try #require(Self.rules)
-        for (name, reply) in Self.replies.prefix(1) {
-            let samples = Self.samples(rules, reply)
-            print("\(name): best \(samples[0]) ns, median \(samples[150]) ns, 99th percentile \(samples[297]) ns")
-            #expect(samples[0] <= 33_000, "\(name): \(samples[0]) ns")
-        }
+        for (name, reply) in Self.replies.prefix(1) { Self.expect(rules, name, reply, atMost: 3) }
     }
 
     /// Such as none is that means what it says: words that rules ask for, again and again.
-    @Test func `no reply of 1 KB takes longer than 100 µs`() throws {
+    @Test func `no reply of 1 KB takes longer than a hundred thousand loads`() throws {
         let rules = try #require(Self.rules)
         for (name, reply) in Self.replies {
             #expect(reply.text.utf8.count >= 1_000)
-            let samples = Self.samples(rules, reply)
-            print("\(name): best \(samples[0]) ns, median \(samples[150]) ns, 99th percentile \(samples[297]) ns")
-            #expect(samples[0] <= 100_000, "\(name): \(samples[0]) ns")
+            Self.expect(rules, name, reply, atMost: 10)
         }
     }
 

@@ -8,7 +8,7 @@
 /// There are two roots. From the first one every fragment can begin: it is where a word may begin. The second one is
 /// inside of a word, where only those with `~` before them begin, so that most of a text is passed over there.
 struct FragmentScanner: Sendable {
-    private struct State {
+    struct State {
         /// Children are `firstChild..<` the next state's.
         var firstChild: Int32 = 0
         /// The state of the longest proper suffix that begins some fragment.
@@ -29,7 +29,7 @@ struct FragmentScanner: Sendable {
         let wordsAtEnd: Int32
     }
 
-    private struct Shape: Sendable {
+    struct Shape: Sendable {
         let length: Int32
         let words: Int32
         /// Whether its end must be the edge of a word: it is a letter or digit, and no `~` stands there.
@@ -49,14 +49,16 @@ struct FragmentScanner: Sendable {
     }
 
     /// Bytes that occur in no fragment share class 0, those of them that make up words class 1: that keeps rows narrow.
-    private var classes = (UInt8.min...UInt8.max).map { ReplyText.isWordByte($0) ? UInt8(1) : 0 }
-    private var width = 2
-    private var states: [State] = []
+    private(set) var classes = (UInt8.min...UInt8.max).map { ReplyText.isWordByte($0) ? UInt8(1) : 0 }
+    private(set) var width = 2
+    private(set) var states: [State] = []
     /// By which byte a state is reached from its parent.
-    private var labels: [UInt8] = []
-    private var rows: [Int32] = []
-    private var ends: [Int32] = []
-    private let shapes: [Shape]
+    private(set) var labels: [UInt8] = []
+    private(set) var rows: [Int32] = []
+    /// How a state is written in rows and suffixes: its number, or where its row begins, with the signs below.
+    private(set) var codes: [Int32] = []
+    private(set) var ends: [Int32] = []
+    let shapes: [Shape]
 
     /// With more children than this a state gets a row.
     private static let childLimit = 3
@@ -72,6 +74,7 @@ struct FragmentScanner: Sendable {
         }
         let (parents, own) = grow(fragments)
         link(parents, own)
+        encode()
     }
 
     /// The trees of the fragments' bytes; returns each state's parent and the fragments that are spelt out there.
@@ -140,7 +143,8 @@ struct FragmentScanner: Sendable {
         }
         for child in children { row[Int(classes[Int(labels[child])])] = Int32(child) }
         states[index].row = Int32(rows.count)
-        rows += row
+        // Behind the row stands whose it is.
+        rows += row + [Int32(index)]
     }
 
     /// Where a byte leads that no child has.
@@ -151,84 +155,34 @@ struct FragmentScanner: Sendable {
     }
 
     /// Where a byte leads: to a child, or to one of the suffixes' children; the roots have rows.
-    private func step(from state: Int, _ byte: UInt8) -> Int {
-        states.withUnsafeBufferPointer { states in
-            labels.withUnsafeBufferPointer { labels in
-                rows.withUnsafeBufferPointer { rows in
-                    Self.step(from: state, byte, class: Int(classes[Int(byte)]), states, labels, rows)
-                }
-            }
-        }
-    }
-
-    @inline(__always)
-    private static func step(
-        from start: Int, _ byte: UInt8, class: Int, _ states: UnsafeBufferPointer<State>,
-        _ labels: UnsafeBufferPointer<UInt8>, _ rows: UnsafeBufferPointer<Int32>
-    ) -> Int {
+    private func step(from start: Int, _ byte: UInt8) -> Int {
         var index = start
         while true {
             let state = states[index]
-            if state.row >= 0 { return Int(rows[Int(state.row) + `class`]) }
-            var child = Int(state.firstChild)
-            let end = Int(states[index + 1].firstChild)
-            while child < end {
-                if labels[child] == byte { return child }
-                child += 1
-            }
+            if state.row >= 0 { return Int(rows[Int(state.row) + Int(classes[Int(byte)])]) }
+            let children = Int(state.firstChild)..<Int(states[index + 1].firstChild)
+            if let child = children.first(where: { labels[$0] == byte }) { return child }
             index = Int(state.suffix)
         }
     }
 
-    /// Calls `found` for each fragment that stands in the text at the edges of words it asks for, by where it ends.
-    @inline(__always)
-    func scan(_ text: [UInt8], found: (Hit) -> Void) {
-        text.withUnsafeBufferPointer { text in
-            classes.withUnsafeBufferPointer { classes in
-                states.withUnsafeBufferPointer { states in
-                    labels.withUnsafeBufferPointer { labels in
-                        rows.withUnsafeBufferPointer { rows in
-                            ends.withUnsafeBufferPointer { ends in
-                                shapes.withUnsafeBufferPointer { shapes in
-                                    Self.scan(text, classes, states, labels, rows, ends, shapes, found)
-                                }
-                            }
-                        }
-                    }
-                }
-            }
+    /// Puts places in place of numbers, in rows and suffixes, so that scanning need not look them up.
+    private mutating func encode() {
+        codes = states.indices.dropLast().map { index in
+            let state = states[index]
+            var code = state.row >= 0 ? state.row : Int32(index) | Self.sparse
+            if state.firstEnd < states[index + 1].firstEnd { code |= Self.ending }
+            return code
         }
+        for row in states where row.row >= 0 {
+            for place in Int(row.row)..<Int(row.row) + width { rows[place] = codes[Int(rows[place])] }
+        }
+        for index in codes.indices { states[index].suffix = codes[Int(states[index].suffix)] }
     }
 
-    @inline(__always)
-    private static func scan(
-        _ text: UnsafeBufferPointer<UInt8>, _ classes: UnsafeBufferPointer<UInt8>,
-        _ states: UnsafeBufferPointer<State>, _ labels: UnsafeBufferPointer<UInt8>,
-        _ rows: UnsafeBufferPointer<Int32>, _ ends: UnsafeBufferPointer<Int32>, _ shapes: UnsafeBufferPointer<Shape>,
-        _ found: (Hit) -> Void
-    ) {
-        var state = 0
-        var words: Int32 = 0
-        var before: UInt8 = 0
-        for index in 0..<text.count {
-            let byte = text[index]
-            words += ReplyText.advance(byte, after: before)
-            before = byte
-            state = step(from: state, byte, class: Int(classes[Int(byte)]), states, labels, rows)
-            let first = Int(states[state].firstEnd)
-            let last = Int(states[state + 1].firstEnd)
-            if first == last { continue }
-            let isEdge = index + 1 == text.count || !ReplyText.isWordByte(text[index + 1])
-            for place in first..<last {
-                let fragment = Int(ends[place])
-                let shape = shapes[fragment]
-                if shape.edgeAtEnd, !isEdge { continue }
-                let start = index + 1 - Int(shape.length)
-                found(
-                    Hit(
-                        fragment: fragment, start: Int32(start), end: Int32(index + 1),
-                        wordsAtStart: words - shape.words, wordsAtEnd: words))
-            }
-        }
-    }
+    /// The state has no row.
+    static let sparse = Int32.min
+    /// Some fragment ends at it.
+    static let ending: Int32 = 1 << 30
+    static let place: Int32 = ending - 1
 }

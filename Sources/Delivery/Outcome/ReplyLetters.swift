@@ -51,27 +51,37 @@ extension ReplyText {
         static func mask(_ text: UnsafeMutableBufferPointer<UInt8>, count: Int) -> Int {
             var written = 0
             var index = 0
-            var before: UInt8 = 32
-            while index < count {
-                let byte = text[index]
-                if mayBegin(byte), !ReplyText.isWordByte(before), before != UInt8(ascii: ".") {
-                    let length = length(of: text, at: index, count: count)
-                    if length >= sign.count {
-                        for letter in sign {
-                            text[written] = letter
-                            written += 1
+            var mayFollow = true
+            kinds.withUnsafeBufferPointer { kinds in
+                while index < count {
+                    let byte = text[index]
+                    let kind = kinds[Int(byte)]
+                    if mayFollow, kind & begins != 0 {
+                        let length = length(of: text, at: index, count: count)
+                        if length >= sign.count {
+                            for letter in sign {
+                                text[written] = letter
+                                written += 1
+                            }
+                            index += length
+                            mayFollow = false
+                            continue
                         }
-                        index += length
-                        before = UInt8(ascii: "0")
-                        continue
                     }
+                    mayFollow = kind & goesOn == 0
+                    text[written] = byte
+                    written &+= 1
+                    index &+= 1
                 }
-                before = byte
-                text[written] = byte
-                written += 1
-                index += 1
             }
             return written
+        }
+
+        private static let begins: UInt8 = 1
+        /// Bytes after which no address begins: the rest of a word or of a number with dots.
+        private static let goesOn: UInt8 = 2
+        private static let kinds: [UInt8] = (UInt8.min...UInt8.max).map { byte in
+            (mayBegin(byte) ? begins : 0) | (ReplyText.isWordByte(byte) || byte == UInt8(ascii: ".") ? goesOn : 0)
         }
 
         /// Digits, hexadecimal letters and colons; `x` stands for a digit in examples.

@@ -21,30 +21,19 @@ enum ReplyText {
         var text = text
         return text.withUTF8 { bytes in
             let length = min(bytes.count, limit)
+            let bytes = UnsafeBufferPointer(rebasing: bytes[..<length])
             return [UInt8](unsafeUninitializedCapacity: length) { output, count in
                 var writer = Writer(output: output)
-                var index = 0
-                while index < length {
-                    let byte = bytes[index]
-                    index += 1
-                    if byte == 32 || byte &- 9 < 5 {
-                        writer.space()
-                        if byte == 10, ofReply {
-                            // A code takes eleven bytes at most, 5.999.999 and what must follow it.
-                            let head = UnsafeBufferPointer(rebasing: bytes[index..<min(index + 11, length)])
-                            index += EnhancedStatus.leading(head.span)?.length ?? 0
+                plainBytes.withUnsafeBufferPointer { plain in
+                    var index = 0
+                    while index < length {
+                        let letter = plain[Int(bytes[index])]
+                        if letter != 0 {
+                            writer.add(letter)
+                            index &+= 1
+                        } else {
+                            index = read(bytes, at: index, ofReply: ofReply, into: &writer)
                         }
-                    } else if byte < 128 {
-                        if byte == UInt8(ascii: "@"), ofReply {
-                            writer.dropAddress()
-                            while index < length, isDomainByte(bytes[index]) { index += 1 }
-                        }
-                        writer.add(byte &- UInt8(ascii: "A") < 26 ? byte | 32 : plainQuote(byte))
-                    } else if let (letters, width) = Letters.plain(bytes, at: index - 1, end: length) {
-                        writer.add(letters)
-                        index += width - 1
-                    } else {
-                        writer.add(byte)
                     }
                 }
                 count = ofReply ? AddressMask.mask(output, count: writer.count) : writer.count
@@ -52,8 +41,40 @@ enum ReplyText {
         }
     }
 
-    private static func plainQuote(_ byte: UInt8) -> UInt8 {
-        byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "`") ? UInt8(ascii: "'") : byte
+    /// What stands for an ASCII byte wherever it stands; 0 for those that ``read(_:at:ofReply:into:)`` looks at.
+    private static let plainBytes: [UInt8] = (UInt8.min...UInt8.max).map { byte in
+        switch byte {
+        case 0, 9...13, 32, UInt8(ascii: "@"), 128...: 0
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): byte | 32
+        case UInt8(ascii: "\""), UInt8(ascii: "`"): UInt8(ascii: "'")
+        default: byte
+        }
+    }
+
+    /// Reads white space, `@`, and what is not ASCII; returns where to go on.
+    private static func read(
+        _ bytes: UnsafeBufferPointer<UInt8>, at start: Int, ofReply: Bool, into writer: inout Writer
+    ) -> Int {
+        let byte = bytes[start]
+        var index = start + 1
+        if byte == 32 || byte &- 9 < 5 {
+            writer.space()
+            if byte == 10, ofReply {
+                // A code takes eleven bytes at most, 5.999.999 and what must follow it.
+                let head = UnsafeBufferPointer(rebasing: bytes[index..<min(index + 11, bytes.count)])
+                index += EnhancedStatus.leading(head.span)?.length ?? 0
+            }
+        } else if byte == UInt8(ascii: "@"), ofReply {
+            writer.dropAddress()
+            while index < bytes.count, isDomainByte(bytes[index]) { index += 1 }
+            writer.add(byte)
+        } else if let (letters, width) = Letters.plain(bytes, at: start, end: bytes.count) {
+            writer.add(letters)
+            index += width - 1
+        } else {
+            writer.add(byte)
+        }
+        return index
     }
 
     private static func isDomainByte(_ byte: UInt8) -> Bool {
