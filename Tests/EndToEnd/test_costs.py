@@ -13,6 +13,8 @@ from servers.counter import Counter
 from servers.figaro import Figaro
 from servers.sink import Sink
 
+pytestmark = pytest.mark.alone
+
 warm_up = 400
 limits = {"allocations": 80, "statements": 5.7, "syncs": 1.1, "file_bytes": 18_700}
 

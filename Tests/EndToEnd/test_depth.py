@@ -6,11 +6,15 @@ import math
 import subprocess
 import time
 
+import pytest
+
 from load.depth import World, broken, deaf, domain, other_client, refused, seen
 from load.probes import Probes, percentile
 from load.spool import fill, shape
 from servers.figaro import root
 from servers.process import wait_until
+
+pytestmark = pytest.mark.alone
 
 overdue = (-600, -1)
 

@@ -7,6 +7,8 @@ from servers.figaro import Figaro, range_of_254
 from servers.process import Failed, Folder, free_port, wait_until
 from servers.unbound import Unbound
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def tools():
