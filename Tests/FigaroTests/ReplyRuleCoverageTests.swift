@@ -36,8 +36,8 @@ import Testing
         Name("web.de and 1&1", "postmaster.gmx", .content), Name("T-Online", "tonline-", .source),
         Name("freenet", "freenet-", .source), Name("Orange", "OFR006_102", .source),
         Name("Orange", "OFR_416", .recipient),
-        Name("Free", "postmaster.free.fr", .source), Name("SFR", "mx.sfr.fr", .source),
-        Name("La Poste", "LPN007", .source), Name("Libero", "LIB_102", .source), Name("Seznam", "Seznam", .source),
+        Name("Free", "postmaster.free.fr", .source), Name("SFR", "SFR_IN_101", .source),
+        Name("La Poste", "LPN027_503", .source), Name("Libero", "LIB_102", .source), Name("Seznam", "Seznam", .source),
         Name("Seznam", "seznam-", .greylist), Name("Mail.ru", "help.mail.ru", .source),
         Name("Mail.ru", "mailru-", .recipient), Name("Yandex", "yandex-", .content), Name("QQ", "qq-", .volume),
         Name("QQ", "qq-", .source), Name("163", "HL:REP", .source), Name("163", "DT:SPM", .content),
@@ -57,7 +57,7 @@ import Testing
         Name("Trend Micro", "ERS-QIL", .source), Name("Trend Micro", "Trend Micro", .source),
         Name("Sophos", "Sophos", .source), Name("Symantec", "symantec-", .source),
         Name("Symantec", "symantec-", .content),
-        Name("Hornetsecurity", "Hornetsecurity", .source),
+        Name("Hornetsecurity", "hornetsecurity-", .source),
     ]
 
     private static let lists = [
