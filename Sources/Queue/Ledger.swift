@@ -24,6 +24,9 @@ struct Ledger {
         var turn: String?
     }
 
+    /// Works that are with Delivery, or kept from it for a moment.
+    var handedOut: Int { domains.values.reduce(0) { $0 + $1.handedOut.count } }
+
     func isHandedOut(_ key: WorkKey) -> Bool {
         domains[key.domain]?.handedOut.contains(key.message) ?? false
     }

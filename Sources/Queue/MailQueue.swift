@@ -177,7 +177,13 @@ package final class MailQueue: Sendable {
     package var commitFigures: CommitFigures.Snapshot { parts.figures.snapshot }
 
     /// Blocks as ``list(_:)`` does.
-    package func counts() throws -> QueueCounts { try parts.store.counts() }
+    package func counts() throws -> QueueCounts {
+        let before = parts.shared.handedOut
+        var counts = try parts.store.counts()
+        // Two looks, since works come and go meanwhile: what is there in both is with Delivery for sure.
+        counts.waiting = max(0, counts.works - counts.held - min(before, parts.shared.handedOut))
+        return counts
+    }
 }
 
 extension MailQueue {
@@ -191,6 +197,8 @@ extension MailQueue {
         var dispatcher: (any Dispatcher)? { receiver.withLock { $0 } }
 
         func attach(_ dispatcher: any Dispatcher) { receiver.withLock { $0 = dispatcher } }
+
+        var handedOut: Int { ledger.withLock { $0.handedOut } }
 
         func claim(_ keys: [WorkKey]) {
             ledger.withLock { ledger in for key in keys { ledger.claim(key) } }

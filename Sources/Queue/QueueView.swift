@@ -66,6 +66,8 @@ package struct QueueCounts: Sendable, Hashable {
     package var works: Int
     /// Those of them that are held.
     package var held: Int
+    /// Those of them that are neither held nor with Delivery, for their time or their turn.
+    package var waiting: Int
     /// Recipient domains with filed works.
     package var domains: Int
     /// Recipients whose sender is still to be told.
@@ -78,6 +80,7 @@ package struct QueueCounts: Sendable, Hashable {
         self.messages = messages
         self.works = works
         self.held = held
+        self.waiting = works - held
         self.domains = domains
         self.untold = untold
     }

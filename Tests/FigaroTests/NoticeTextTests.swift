@@ -150,7 +150,7 @@ import Testing
     static let troubles: [(Phase, Answer, EnhancedStatus?, String)] = [
         (.resolve, .trouble(.forbidden, "our own log"), EnhancedStatus(5, 1, 2), "Die Domain d.example gibt es nicht."),
         (.resolve, .trouble(.forbidden, "our own log"), EnhancedStatus(5, 1, 10), "(Null-MX)"),
-        (.resolve, .trouble(.forbidden, "our own log"), EnhancedStatus(5, 4, 4), "keinen Server, der Mail für d.example"),
+        (.resolve, .trouble(.forbidden, "our own log"), EnhancedStatus(5, 4, 4), "keinen Server, der Mail"),
         (.resolve, .trouble(.timeout, "our own log"), nil, "Die Nameserver von d.example haben nicht gesagt"),
         (.connect, .trouble(.timeout, "our own log"), nil, "mx.d.example war nicht zu erreichen."),
         (.connect, .trouble(.connection, "our own log"), nil, "mx.d.example war nicht zu erreichen."),

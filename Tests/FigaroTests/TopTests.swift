@@ -20,8 +20,9 @@ struct TopTests {
                     name: "vienna-\($0)", address: "203.0.113.\($0)", delivered: 1, refused: 0, sessions: 1,
                     state: "active")
             },
-            refusals: [TopReport.Refusal(cause: "greylist", rate: 3.25)], queueMessages: 12, queueWorks: 3,
-            oldest: nil, oldestSeconds: 93_784, sessionsIn: 4, busy: 1, idle: 2, opening: 3, blockedSites: 1,
+            refusals: [TopReport.Refusal(cause: "greylist", rate: 3.25)], queueMessages: 12,
+            inFlight: 9, waiting: 3, held: 1, oldest: nil, oldestSeconds: 93_784, sessionsIn: 4, busy: 1, idle: 2,
+            opening: 3, blockedSites: 1,
             heldCustomers: 0,
             sourcesUsable: 250, sourcesOff: 4, memory: 69_206_016, commits: 10, commitMilliseconds: 1.25)
     }
@@ -49,9 +50,18 @@ struct TopTests {
         #expect(lines.allSatisfy { $0.unicodeScalars.allSatisfy { $0.value >= 32 && !(127...159).contains($0.value) } })
     }
 
+    @Test func `what is in flight is not called deferred`() {
+        let lines = TopScreen(report: Self.report()).lines(width: 200, height: 40)
+        #expect(lines.contains { $0.hasPrefix("queue     12 messages, 9 in flight, 3 waiting, 1 held; oldest 1d 2h") })
+        #expect(!lines.contains { $0.hasPrefix("queue") && $0.contains("deferred") })
+    }
+
     @Test func `one line tells the same where there is no screen`() {
         let line = TopScreen(report: Self.report()).line
-        #expect(line.hasPrefix("2026-01-01T00:00:00.000Z accepted=1234 delivered=100 deferred=0.5 failed=0 queue=12"))
+        #expect(
+            line.hasPrefix(
+                "2026-01-01T00:00:00.000Z accepted=1234 delivered=100 deferred=0.5 failed=0 queue=12 inflight=9 "))
+        #expect(line.contains(" inflight=9 waiting=3 held=1 "))
         #expect(line.hasSuffix("memory=66 MB greylist=3.3"))
     }
 

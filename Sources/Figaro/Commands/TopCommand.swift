@@ -10,7 +10,8 @@ struct TopCommand: ParsableCommand {
             report is a line.
 
             Rates are of the seconds since the report before: accepted messages, and recipients delivered, deferred \
-            and failed. Receivers and sources are the busiest.
+            and failed. Receivers and sources are the busiest. Of the queue, what is in flight is with a session or \
+            about to be, what waits is in the store for its time, and what is held waits for an operator.
 
             Examples:
               figaro top

@@ -94,11 +94,12 @@ struct MetricsPage: Sendable {
         guard let counts = try? queue.counts() else { return }
         page.single("figaro_queue_messages", .gauge, "Messages in the store.", counts.messages)
         page.single(
-            "figaro_queue_deferred_works", .gauge, "Deferred work: a message and one of its recipient domains.",
-            counts.works)
+            "figaro_queue_deferred_works", .gauge,
+            "Work that waits in the store, held or for its time: a message and one of its domains.",
+            counts.waiting + counts.held)
         page.single(
             "figaro_queue_untold_recipients", .gauge, "Recipients whose sender is still to be told.", counts.untold)
-        page.single("figaro_queue_domains", .gauge, "Recipient domains with deferred work.", counts.domains)
+        page.single("figaro_queue_domains", .gauge, "Recipient domains with work in the store.", counts.domains)
     }
 
     /// Counted a piece at a time, so that a deep queue costs a scrape no more than a flat one.
@@ -106,7 +107,8 @@ struct MetricsPage: Sendable {
         guard let figures = try? census.figures(), figures.at != nil else { return }
         page.family(
             "figaro_queue_works", .gauge,
-            "Deferred work by receiver (those with most of it), state, and age of the message: above `age`.")
+            "Work in the store by receiver (those with most of it), state, and age of the message: above `age`. What "
+                + "is in flight is due.")
         let sites = figures.sites.map { ($0.name, $0.counts) } + [(Meter.otherSites, figures.others)]
         for (site, counts) in sites {
             for (state, ages) in [("waiting", counts.waiting), ("due", counts.due), ("held", counts.held)] {

@@ -60,7 +60,8 @@ enum NoticeTextFiles {
                 language: language, from: from, failure: failure, delay: delay, success: success,
                 undeliverable: undeliverable, said: said, expired: expired, noAnswer: noAnswer,
                 noAnswerYet: noAnswerYet, trouble: trouble, relayed: relayed, relayRefused: relayRefused,
-                relayDown: relayDown, relaySaid: relaySaid, reasons: reasons, advice: advice ?? [:], headersFollow: headersFollow, messageFollows: messageFollows)
+                relayDown: relayDown, relaySaid: relaySaid, reasons: reasons, advice: advice ?? [:],
+                headersFollow: headersFollow, messageFollows: messageFollows)
         }
         return read ?? nil
     }

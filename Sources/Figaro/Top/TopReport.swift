@@ -52,7 +52,11 @@ struct TopReport: Codable, Sendable, Hashable {
     var sources: [Source]
     var refusals: [Refusal]
     var queueMessages: Int?
-    var queueWorks: Int?
+    /// Works (a message and one of its recipient domains) that are with Delivery.
+    var inFlight: Int
+    /// Works that wait for their time, and that operators hold.
+    var waiting: Int?
+    var held: Int?
     /// When the oldest message arrived.
     var oldest: String?
     var oldestSeconds: Int?

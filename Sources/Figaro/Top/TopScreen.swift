@@ -39,7 +39,8 @@ struct TopScreen {
                 + "failed \(Self.rate(report.failed)); commits \(Self.rate(report.commits))"
                 + (report.commitMilliseconds.map { " of \(Self.rate($0)) ms" } ?? ""),
             "queue     \(report.queueMessages.map(String.init) ?? "?") messages, "
-                + "\(report.queueWorks.map(String.init) ?? "?") deferred; oldest "
+                + "\(report.inFlight) in flight, \(report.waiting.map(String.init) ?? "?") waiting, "
+                + "\(report.held.map(String.init) ?? "?") held; oldest "
                 + (report.oldestSeconds.map { Self.age($0) } ?? "none"),
             "sessions  in \(report.sessionsIn); out \(report.busy) busy, \(report.idle) idle, "
                 + "\(report.opening) opening; \(report.blockedSites) sites not to be sent to"
@@ -58,7 +59,8 @@ struct TopScreen {
         return Visible.text(
             "\(report.time) accepted=\(Self.rate(report.accepted)) delivered=\(Self.rate(report.delivered)) "
                 + "deferred=\(Self.rate(report.deferred)) failed=\(Self.rate(report.failed)) "
-                + "queue=\(report.queueMessages.map(String.init) ?? "?") "
+                + "queue=\(report.queueMessages.map(String.init) ?? "?") inflight=\(report.inFlight) "
+                + "waiting=\(report.waiting.map(String.init) ?? "?") held=\(report.held.map(String.init) ?? "?") "
                 + "oldest=\(report.oldestSeconds.map { "\($0)s" } ?? "-") in=\(report.sessionsIn) "
                 + "out=\(report.busy)+\(report.idle)+\(report.opening) "
                 + "memory=\(report.memory.map { Self.size($0) } ?? "?")" + (refusals.isEmpty ? "" : " " + refusals))
