@@ -17,11 +17,13 @@ struct PlannerHostTests {
 
     /// A scene in which one message waits on an open session with mx1.
     private func begun(
-        eightBit: Bool = false, size: Int = 100, offers: HostOffers = plain,
+        eightBit: Bool = false, size: Int = 100,
+        sender: ReversePath = .address(Address(localPart: "eve", domain: "y.example")),
+        offers: HostOffers = plain,
         _ configure: (inout PlannerConfiguration) -> Void = { _ in }
     ) throws -> (scene: Scene, plan: SessionPlan) {
         var scene = Scene(rules: rules, configure: configure)
-        scene.arrive(scene.work(["j\u{FC}rgen@x.example"], size: size, eightBit: eightBit))
+        scene.arrive(scene.work(["j\u{FC}rgen@x.example"], size: size, eightBit: eightBit, sender: sender))
         scene.resolve { _ in .hosts(Self.two) }
         let plan = try #require(scene.openings().first)
         #expect(plan.host == "mx1.x.example")
@@ -98,8 +100,13 @@ struct PlannerHostTests {
         #expect(scene.settlements().last?.remaining != nil, "mx1 may offer it when it is back")
     }
 
-    @Test func `8-bit content goes as it is where no host takes it by name`() throws {
-        var (scene, plan) = try begun(eightBit: true)
+    @Test func `where the operator wants it so, or nobody could be told, 8-bit content goes as it is`() throws {
+        try goesAsIs(try begun(eightBit: true) { $0.refusesEightBit = false })
+        try goesAsIs(try begun(eightBit: true, sender: .null))
+    }
+
+    private func goesAsIs(_ begun: (scene: Scene, plan: SessionPlan)) throws {
+        var (scene, plan) = begun
         #expect(scene.transactions().first?.1.eightBitAsIs == false)
         scene.answer(plan.id, [.lacks8BitMIME])
         let next = try #require(scene.openings().first)
@@ -110,8 +117,8 @@ struct PlannerHostTests {
         #expect(scene.settlements().last?.ended.map(\.how) == [.delivered])
     }
 
-    @Test func `where the operator wants it so, 8-bit content fails instead`() throws {
-        var (scene, plan) = try begun(eightBit: true) { $0.refusesEightBit = true }
+    @Test func `8-bit content fails where no host takes it by name`() throws {
+        var (scene, plan) = try begun(eightBit: true)
         scene.answer(plan.id, [.lacks8BitMIME])
         let next = try #require(scene.openings().first)
         scene.open(next, offers: Self.plain)

@@ -82,7 +82,7 @@ def test_each_way_of_failing_has_its_notice(folder, started):
     world = World(folder, started, {
         "friend": ["--recipient", "unknown=550 5.1.1 <unknown@friend.zone.example>: no such user"],
         "strict": ["--reply", "dot=552 5.3.4 Message too big for system"],
-        "small": ["--size", "2000"],
+        "small": ["--size", "2000"], "old": ["--without", "8BITMIME"],
         "busy": ["--reply", "rcpt=451 4.3.2 We are very busy today"],
     }, delivery={"max_age": "6s"}, records=["null MX 0 ."])
     cases = {
@@ -95,6 +95,10 @@ def test_each_way_of_failing_has_its_notice(folder, started):
     }
     identifiers = {name: world.send(f"{name}@customer.example", [recipient], size)
                    for name, (recipient, size, *_) in cases.items()}
+    identifiers["eight"] = "eight"
+    world.send("eight@customer.example", ["reader@old.zone.example"], mail=["BODY=8BITMIME"], content=(
+        b"Subject: x\r\nX-Test-ID: eight\r\n\r\ngr\xc3\xbc\xc3\x9fe\r\n"))
+    cases["eight"] = ("reader@old.zone.example", 0, "5.6.3", "8BITMIME")
     for name, (recipient, _, status, words) in cases.items():
         report = world.report(name)
         fields = report.only()
@@ -105,7 +109,7 @@ def test_each_way_of_failing_has_its_notice(folder, started):
         assert words in " ".join(fields["Diagnostic-Code"].split()), fields
         assert words in " ".join(report.text.split()) and f"<{recipient}>" in report.text
         assert report.original["X-Test-ID"] == identifiers[name]
-        assert report.is_whole
+        assert report.is_whole == (name != "eight"), "8-bit comes back whole only where asked for"
     world.wait_until_empty()
     time.sleep(2)
     assert all(len(world.server.raw(name)) == 1 for name in cases), "one notice each"

@@ -26,7 +26,7 @@ extension Planner {
         if parcel.passed.count + 1 < Self.hostsPerRound, hasOtherHost(for: parcel, than: session, lack) {
             judgement.verdict = .otherHost
             judgement.why = "another host of \(session.site.name) may take it"
-        } else if lack == .eightBit, !configuration.refusesEightBit {
+        } else if lack == .eightBit, mayGoAsIs(parcel) {
             judgement.verdict = .asIs
             judgement.why = "no host of \(session.site.name) offers 8BITMIME: 8-bit content goes as it is"
         }
@@ -66,10 +66,15 @@ extension Planner {
         }
     }
 
+    /// Of a message from `<>` nobody would hear that it failed, so that octets at risk are better than silence.
+    private func mayGoAsIs(_ parcel: Parcel) -> Bool {
+        !configuration.refusesEightBit || parcel.message.sender == .null
+    }
+
     /// Whether 8-bit content goes to a host that does not offer 8BITMIME.
     func goesAsIs(_ parcel: Parcel, on session: OpenSession) -> Bool {
         if parcel.eightBitAsIs { return true }
         guard parcel.message.eightBit, !session.offers.eightBit else { return false }
-        return !configuration.refusesEightBit && !hasOtherHost(for: parcel, than: session, .eightBit)
+        return mayGoAsIs(parcel) && !hasOtherHost(for: parcel, than: session, .eightBit)
     }
 }

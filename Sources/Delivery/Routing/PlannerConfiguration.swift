@@ -32,8 +32,8 @@ package struct PlannerConfiguration: Sendable {
     package var unboundRest = Timestamp.Span.minutes(1)
     /// What one customer may spoil; nil: nobody is held for it.
     package var burns: BurnBudget? = BurnBudget()
-    /// 8-bit content that no host of a site takes by name (RFC 6152) fails with 5.6.3 instead of going as it is.
-    package var refusesEightBit = false
+    /// 8-bit content that no host of a site takes by name (RFC 6152) fails with 5.6.3; else it goes as it is.
+    package var refusesEightBit = true
     /// Where mail exchangers listen.
     package var port = 25
 
