@@ -17,6 +17,7 @@ package enum RecordType: UInt16, Sendable, Hashable {
     case a = 1
     case ptr = 12
     case mx = 15
+    case txt = 16
     case aaaa = 28
 }
 
@@ -37,6 +38,8 @@ package enum Lookup: Sendable, Hashable {
         case address(IPAddress)
         /// As in ``mx(preference:host:)``.
         case pointer(String)
+        /// Its strings joined; octets beyond ASCII as U+0080 to U+00FF.
+        case text(String)
     }
 
     /// More records than this are not read: no honest name has as many, and an answer of 64 KB holds thousands.

@@ -13,10 +13,23 @@ enum RecordData {
             let low = bytes[8...].reduce(0) { $0 << 8 | UInt64($1) }
             return .address(IPAddress(high: high, low: low))
         case .ptr: return name(bytes[...]).map { .pointer($0) }
+        case .txt: return text(bytes).map { .text($0) }
         case .mx:
             guard bytes.count >= 3, let host = name(bytes[2...]) else { return nil }
             return .mx(preference: UInt16(bytes[0]) << 8 | UInt16(bytes[1]), host: host)
         }
+    }
+
+    /// Character strings one after another (RFC 1035 section 3.3.14), joined; nil when the last one is cut short.
+    private static func text(_ bytes: [UInt8]) -> String? {
+        var rest = bytes[...]
+        var text = ""
+        while let length = rest.popFirst() {
+            guard rest.count >= Int(length) else { return nil }
+            text.unicodeScalars.append(contentsOf: rest.prefix(Int(length)).map { Unicode.Scalar($0) })
+            rest = rest.dropFirst(Int(length))
+        }
+        return text
     }
 
     /// A whole uncompressed name (RFC 1035 section 3.1) as text; nil when it is cut short, too long, compressed or

@@ -220,6 +220,46 @@ def test_sources_are_looked_for_on_block_lists(folder, started):
     assert "refuses to say (127.255.255.254)" in refusing and "cannot be asked" in broken, said
 
 
+def test_spf_covers_the_sources_or_says_which_not(folder, started):
+    policies = {"out-1": "a -all", "out-2": "-all", "out-3": "ip4:127.77.9.0/29 -all", "out-4": "exists:%{i}.x -all"}
+    dns = started(Unbound(
+        folder / "dns", "relay.example",
+        [*(f"out-{number} A 127.77.9.{number}" for number in range(1, 7)),
+         *(f'{name} TXT "v=spf1 {policy}"' for name, policy in policies.items()),
+         # Strings of one record are joined.
+         '_spf TXT "v=spf1 include:low.relay.exa" "mple ~all"', '_mx TXT "v=spf1 mx -all"',
+         "_mx MX 10 out-6.relay.example.",
+         'low TXT "v=spf1 ip4:127.77.9.1 ip4:127.77.9.2/31 ip4:127.77.9.4/30 -all"', 'old TXT "v=spf1 +al"'],
+        pointers={f"127.77.9.{number}": [f"out-{number}.relay.example"] for number in range(1, 7)}))
+    figaro = Figaro(folder / "figaro", 2526, ipmap={"ranges": {"few": {
+        "cidr": "127.77.9.0/29", "exclude": ["127.77.9.0", "127.77.9.7"], "ehlo": "out-{4}.relay.example"}}},
+        configuration={"dns": {"servers": [f"127.0.0.1:{dns.port}"], "timeout": "5s", "spf": ["_spf.relay.example"]}})
+
+    def faults(code=1):
+        got, said = run(figaro, "ip", "check", "--dns", "--json")
+        found = json.loads(said)
+        assert got == code, said
+        return found, {each["address"].rpartition(".")[2]: each["spf"] for each in found["faults"]}
+
+    found, wrong = faults()
+    assert found["checked"] == 6 and found["without_policy"] == 2 and wrong == {
+        "2": ["the SPF record of out-2.relay.example does not name it: fail"],
+        "4": ["whether the SPF record of out-4.relay.example covers it cannot be told: it hangs on exists:%{i}.x"]}
+    figaro.settings["dns"]["spf"] = ["_mx.relay.example", "old.relay.example", "none.relay.example"]
+    figaro.write_configuration()
+    _, wrong = faults()
+    assert wrong["6"] == ["the SPF record of old.relay.example is wrong: old.relay.example has the term +al",
+                          "none.relay.example has no SPF record"], wrong
+    assert "the SPF record of _mx.relay.example does not name it: fail" in wrong["1"], wrong
+    code, said = run(figaro, "ip", "check", "127.77.9.5", "--dns")
+    assert code == 1 and "none.relay.example has no SPF record" in said, said
+    assert "1 EHLO names have no SPF record" in said, said
+    figaro.settings["dns"]["spf"] = ["not a name"]
+    figaro.write_configuration()
+    code, said = run(figaro, "ip", "check", "--dns")
+    assert code == 78 and "dns.spf" in said and "_spf.relay.example" in said, said
+
+
 def test_a_suspended_site_waits_with_the_reason_and_goes_when_resumed(folder, started):
     receiver, figaro = relay(folder, started)
     several(figaro, "first", 3)
@@ -327,6 +367,7 @@ def test_top_tells_rates_once_as_lines_and_on_a_terminal(folder, started):
     arrived(receiver, "busy", 30)
     screen = figaro.command("top", "--once", "--interval", "300ms")
     assert "a second" in screen and "SITE" in screen and "\x1b" not in screen
+    assert "in flight" in screen and "waiting" in screen
     assert run(figaro, "top", "--interval", "1h")[0] == 64
 
     # A terminal of its own: drawn, drawn anew at another width, and put back as it was.
@@ -385,3 +426,18 @@ def test_the_service_manager_is_told_of_a_reload(folder, started):
             assert before <= int(clock.removeprefix(b"MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
             assert manager.recv(100) == b"READY=1"
             figaro.config.write_text("listeners: [")
+
+
+def test_top_calls_what_is_on_the_wire_in_flight(folder, started):
+    slow = started(Receiver(folder / "slow", "--slow", "60"))
+    figaro = started(Figaro(folder / "figaro", slow.port))
+    figaro.start()
+    send(figaro, "slow1")
+
+    def told():
+        return json.loads(figaro.command("top", "--once", "--interval", "200ms", "--json"))
+
+    wait_until(lambda: told()["in_flight"] == 1, 30, "it is on the wire")
+    report = told()
+    assert (report["queue_messages"], report["in_flight"], report["waiting"], report["held"]) == (1, 1, 0, 0), report
+    figaro.kill()

@@ -13,7 +13,8 @@ struct SourceCheckCommand: ParsableCommand {
             EHLO name, and that name must lead back to the address: many receivers refuse mail where it is not so. \
             The address must also stand on none of the block lists that the configuration names (dns: block_lists); \
             each list is tried with its own test entry first, so that one that does not serve us is not taken for \
-            good news.
+            good news. SPF is evaluated as receivers do: the record of each EHLO name, where there is one, and those \
+            of the domains that the configuration names (dns: spf) must cover the address.
 
             Examples:
               figaro ip check
@@ -39,6 +40,8 @@ struct SourceCheckCommand: ParsableCommand {
             var dns: String?
             /// Block lists that it stands on.
             var lists: [String]
+            /// What is wrong with SPF.
+            var spf: [String]
         }
 
         var ok: Bool
@@ -47,6 +50,22 @@ struct SourceCheckCommand: ParsableCommand {
         var faults: [Fault]
         /// Block lists that say nothing that counts, and why.
         var uselessLists: [String]
+        /// Sources whose EHLO name has no SPF record, which is no fault.
+        var withoutPolicy: Int
+    }
+
+    /// What the DNS says of each source, in their order.
+    private struct Asked {
+        var confirmed: [String?]
+        var listed: BlockLists.Findings
+        var policies: [[String]]
+        var withoutPolicy = 0
+
+        init(of count: Int) {
+            confirmed = Array(repeating: nil, count: count)
+            listed = BlockLists.Findings(of: count)
+            policies = Array(repeating: [], count: count)
+        }
     }
 
     func run() throws {
@@ -80,48 +99,73 @@ struct SourceCheckCommand: ParsableCommand {
         let unbound = Dictionary(
             SourceBinding.unbound(sources).map { ($0.source.address, $0.fault) },
             uniquingKeysWith: { first, _ in first })
-        let (confirmed, listed) = try asked(sources, node)
+        let asked = try asked(sources, node)
+        let listed = asked.listed
         let faults = zip(sources.indices, sources).compactMap { index, described -> Result.Fault? in
             let source = described.source
             let fault = Result.Fault(
                 source: source.name, address: source.address.description, ehlo: source.ehlo,
-                binding: unbound[source.address], dns: confirmed[index], lists: listed.faults[index])
-            return fault.binding == nil && fault.dns == nil && fault.lists.isEmpty ? nil : fault
+                binding: unbound[source.address], dns: asked.confirmed[index], lists: listed.faults[index],
+                spf: asked.policies[index])
+            let isWell = fault.binding == nil && fault.dns == nil && fault.lists.isEmpty && fault.spf.isEmpty
+            return isWell ? nil : fault
         }
         return Result(
             ok: faults.isEmpty && listed.useless.isEmpty, checked: sources.count, dnsAsked: dns, faults: faults,
-            uselessLists: listed.useless)
+            uselessLists: listed.useless, withoutPolicy: asked.withoutPolicy)
     }
 
-    /// What the DNS says of each source, where it is asked.
-    private func asked(
-        _ sources: [ExpandedIPMap.Described], _ node: NodeConfiguration
-    ) throws -> (confirmed: [String?], listed: BlockLists.Findings) {
-        let nothing = BlockLists.Findings(of: sources.count)
-        guard dns else { return (sources.map { _ in nil }, nothing) }
+    private func asked(_ sources: [ExpandedIPMap.Described], _ node: NodeConfiguration) throws -> Asked {
+        var asked = Asked(of: sources.count)
+        guard dns else { return asked }
         do {
-            let confirmed = try ForwardConfirmation.faults(
+            asked.confirmed = try ForwardConfirmation.faults(
                 of: sources.map {
                     ForwardConfirmation.Subject(address: $0.source.address, name: $0.source.ehlo)
                 }, node.resolver)
-            guard !node.blockLists.isEmpty else { return (confirmed, nothing) }
-            let addresses = sources.map(\.source.address)
-            return (confirmed, try BlockLists.findings(of: addresses, on: node.blockLists, node.resolver))
+            try askPolicies(sources, node, &asked)
+            let lists = node.namesToCheck.blockLists
+            guard !lists.isEmpty else { return asked }
+            asked.listed = try BlockLists.findings(of: sources.map(\.source.address), on: lists, node.resolver)
+            return asked
         } catch {
             Terminal.complain("the DNS cannot be asked: \(Visible.text("\(error)"))")
             throw ExitCode.failure
         }
     }
 
+    /// Of each source the EHLO name, which counts for mail from `<>` (RFC 7208 section 2.4), and every domain named.
+    private func askPolicies(
+        _ sources: [ExpandedIPMap.Described], _ node: NodeConfiguration, _ asked: inout Asked
+    ) throws {
+        let domains = node.namesToCheck.policies
+        let subjects = sources.flatMap { described in
+            ([described.source.ehlo] + domains).map {
+                PolicyCheck.Subject(address: described.source.address, domain: $0)
+            }
+        }
+        let results = try PolicyCheck.results(of: subjects, node.resolver)
+        for (place, result) in results.enumerated() {
+            let (source, number) = (place / (domains.count + 1), place % (domains.count + 1))
+            if number == 0, result == .none {
+                asked.withoutPolicy += 1
+            } else if let fault = result.fault(of: subjects[place].domain) {
+                asked.policies[source].append(fault)
+            }
+        }
+    }
+
     private func tell(_ result: Result) {
         for fault in result.faults {
             let words =
-                [fault.binding.map { "cannot be bound: \($0)" }, fault.dns].compactMap(\.self) + fault.lists
+                [fault.binding.map { "cannot be bound: \($0)" }, fault.dns].compactMap(\.self)
+                + fault.lists + fault.spf
             Terminal.say(Visible.text("\(fault.source) \(fault.address) \(words.joined(separator: "; "))"))
         }
         for list in result.uselessLists { Terminal.say(Visible.text(list)) }
         Terminal.say(
             "\(result.checked) sources that may send, \(result.checked - result.faults.count) of them well"
-                + (result.dnsAsked ? "" : "; --dns asks for their names and block lists as well"))
+                + (result.withoutPolicy > 0 ? "; \(result.withoutPolicy) EHLO names have no SPF record" : "")
+                + (result.dnsAsked ? "" : "; --dns asks for their names, SPF and block lists as well"))
     }
 }

@@ -24,8 +24,8 @@ struct NodeConfiguration: Sendable {
     /// What may be connected to although it is not public.
     var allow: [Reach.Allowed] = []
     var resolver: UnboundResolver.Configuration
-    /// Lists in the DNS that `figaro ip check --dns` looks for our addresses on.
-    var blockLists: [String] = []
+    /// What `figaro ip check --dns` asks for.
+    var namesToCheck = NamesToCheck()
     /// Folder; nil for the built-in map.
     var ipmaps: String?
     /// File of reply rules; nil for the built-in ones.
@@ -73,4 +73,12 @@ struct LogSettings: Sendable, Hashable {
 
     var level: Level = .info
     var format: Format = .logfmt
+}
+
+/// What `figaro ip check --dns` looks for our addresses in.
+struct NamesToCheck {
+    /// Lists in the DNS that they must not stand on.
+    var blockLists: [String] = []
+    /// Domains whose SPF policies must cover them, beside those of the EHLO names.
+    var policies: [String] = []
 }

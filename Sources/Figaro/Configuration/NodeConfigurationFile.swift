@@ -64,8 +64,8 @@ struct NodeConfigurationFile {
         var delivery = section.optional("delivery")?.section(self.delivery) ?? DeliverySection()
         let containment = section.optional("containment")?.section { self.containment($0, &delivery.planner) }
         delivery.planner.burns = containment ?? BurnBudget()
-        var blockLists: [String] = []
-        let resolver = section.optional("dns")?.section { self.dns($0, &blockLists) } ?? UnboundResolver.Configuration()
+        var names = NamesToCheck()
+        let resolver = section.optional("dns")?.section { self.dns($0, &names) } ?? UnboundResolver.Configuration()
         let postmaster = section.optional("postmaster").flatMap { field in
             field.value("a mail address such as postmaster@example.com") { try? Address(parsing: $0) }
         }
@@ -82,7 +82,7 @@ struct NodeConfigurationFile {
             hostname: hostname, spool: spool, control: control, user: user, intake: intake,
             minimumDiskFree: minimumDiskFree, planner: delivery.planner, session: delivery.session,
             allow: delivery.allow,
-            resolver: resolver, blockLists: blockLists, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log,
+            resolver: resolver, namesToCheck: names, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log,
             notices: notices, history: history)
     }
 
@@ -192,7 +192,7 @@ struct NodeConfigurationFile {
 }
 
 extension NodeConfigurationFile {
-    private func dns(_ section: Section, _ blockLists: inout [String]) -> UnboundResolver.Configuration {
+    private func dns(_ section: Section, _ names: inout NamesToCheck) -> UnboundResolver.Configuration {
         var dns = UnboundResolver.Configuration()
         section.set(&dns.servers, "servers") { servers in
             servers.list(atMost: 16) { field in
@@ -201,11 +201,16 @@ extension NodeConfigurationFile {
                 }
             }
         }
-        section.set(&blockLists, "block_lists") { lists in
+        section.set(&names.blockLists, "block_lists") { lists in
             lists.list(atMost: 32) { field in
                 field.value("the name of a block list such as zen.spamhaus.org") {
                     HostName.fault(in: $0) == nil && $0.contains(".") ? $0.lowercased() : nil
                 }
+            }
+        }
+        section.set(&names.policies, "spf") { domains in
+            domains.list(atMost: 32) { field in
+                field.value("a domain such as _spf.relay.example") { $0.contains(".") ? DomainName($0)?.text : nil }
             }
         }
         section.set(&dns.recursive, "recursive") { $0.bool() }
