@@ -89,10 +89,10 @@ class World:
     def fill(self, count, domains, kind, **options):
         fill_zone(self.spool, count, domains, kind, **options)
 
-    def start(self):
+    def start(self, seconds=60):
         """Starts the relay; returns the seconds until it said its first word."""
         start = time.monotonic()
-        self.figaro.start(60)
+        self.figaro.start(seconds)
         return time.monotonic() - start
 
     def kill_and_start(self):

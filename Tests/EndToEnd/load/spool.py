@@ -18,14 +18,19 @@ def filler():
     return path
 
 
+def patience(messages):
+    """Seconds that something with so many messages may take before it is taken for stuck: 200 a second, on any disk."""
+    return 60 + messages / 200
+
+
 def fill(spool, messages, domains, suffix, due=(7_200, 21_600), prefix="d", customer="acme", size=4096, postponed=False,
-         seconds=900):
+         seconds=None):
     """Adds a group of messages, due between two times in seconds from now on; `postponed`: their domains are, too."""
     done = subprocess.run(
         [filler(), "--spool", str(spool), "--messages", str(messages), "--domains", str(min(domains, messages)),
          "--suffix", suffix, "--prefix", prefix, "--customer", customer, "--size", str(size),
          f"--due-from={due[0]}", f"--due-to={due[1]}", *(["--postponed"] if postponed else [])],
-        capture_output=True, text=True, timeout=seconds)
+        capture_output=True, text=True, timeout=seconds or patience(messages))
     if done.returncode != 0:
         raise Failed(f"SpoolFiller: {done.returncode}: {done.stderr.strip()[:500]}")
 

@@ -5,7 +5,7 @@ import time
 
 from load.depth import World, domain, live, other_client, refused, seen
 from load.probes import Probes, percentile
-from load.spool import shape
+from load.spool import patience, shape
 from servers.process import wait_until
 
 # What SpoolFiller says of each message; new mail has had no reply yet.
@@ -24,7 +24,7 @@ class Steered:
         # What a busy machine keeps from being delivered at first is not to wait for minutes.
         self.world.figaro.settings["delivery"]["schedule"] = ["2s"]
         self.world.figaro.write_configuration()
-        self.world.start()
+        self.world.start(patience(2 * count))
         self.figaro = self.world.figaro
 
     def __enter__(self):
@@ -36,12 +36,13 @@ class Steered:
     def order(self, verb, *words):
         """Carries out an order; returns its report, with the seconds that the command took."""
         start = time.monotonic()
-        report = json.loads(self.figaro.command("queue", verb, *words, "--json"))
+        report = json.loads(self.figaro.command("queue", verb, *words, "--json", seconds=patience(2 * self.count)))
         return {**report, "seconds": time.monotonic() - start}
 
     def summary(self):
         start = time.monotonic()
-        lines = [json.loads(line) for line in self.figaro.command("queue", "summary", "--json").splitlines()]
+        said = self.figaro.command("queue", "summary", "--json", seconds=patience(2 * self.count))
+        lines = [json.loads(line) for line in said.splitlines()]
         return lines, time.monotonic() - start
 
     def total(self):
@@ -72,7 +73,7 @@ def steer(steered, say=lambda text: None):
         return report
 
     calm = steered.probes(4)
-    calm = [percentile(each, 99) for each in calm.finish(30)]
+    calm = [percentile(each, 99) for each in calm.finish(patience(count) / 2)]
     probes = steered.probes(max(8, count / 5_000))
     take("dry run", steered.order("hold", "--customer", "acme", "--reply", said, "--dry-run"))
     take("hold", steered.order("hold", "--customer", "acme", "--reply", said, "--reason", "bench"))
@@ -87,7 +88,7 @@ def steer(steered, say=lambda text: None):
     first = steered.world.sink.delivered()
     release = time.time()
     take("release", steered.order("release", "--state", "held", "--reason", "bench"))
-    accepted, delivered = probes.finish(60)
+    accepted, delivered = probes.finish(patience(count))
     figures["calm p99"], figures["calm delivered p99"] = calm
     # From the release on the relay delivers what was released as fast as it can, which is another load.
     waits = {each: probes.answered[each] - at for each, at in probes.planned.items()}
@@ -100,7 +101,7 @@ def steer(steered, say=lambda text: None):
         say(f"  {name:18} {len(found):5} letters, {1000 * max(found, default=0):7.0f} ms at most")
     say(f"letters: accepted within {1000 * figures['accepted p99']:.0f} ms (p99; {1000 * max(quiet):.0f} at most; "
         f"{1000 * calm[0]:.0f} before), delivered within {1000 * figures['delivered p99']:.0f} ms (p99)")
-    wait_until(lambda: steered.world.sink.delivered() - first >= count, 60 + count / 200, "what was released arrives")
+    wait_until(lambda: steered.world.sink.delivered() - first >= count, patience(count), "what was released arrives")
     figures["delivered a second"] = count / (time.monotonic() - start)
     say(f"released mail delivered at {figures['delivered a second']:.0f} a second")
     time.sleep(1)

@@ -88,10 +88,11 @@ class Figaro:
     def stop(self):
         return self.process.stop() if self.process else None
 
-    def command(self, *words, check=True):
-        """What `figaro WORDS` prints; errors go with its standard error."""
+    def command(self, *words, check=True, seconds=60):
+        """What `figaro WORDS` prints, which takes so long at most; errors go with its standard error."""
         done = subprocess.run(
-            [binary(), *map(str, words), "--config", self.config], capture_output=True, text=True, timeout=60)
+            [binary(), *map(str, words), "--config", self.config], capture_output=True, text=True,
+            timeout=seconds)
         if check and done.returncode != 0:
             raise Failed(f"figaro {' '.join(map(str, words))}: {done.returncode}: {done.stderr}{done.stdout}")
         return done.stdout
