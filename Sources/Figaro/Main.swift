@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// An outbound smart relay: it accepts customers' mail, keeps it safely and delivers it from many addresses.
 @main struct Main: ParsableCommand {
@@ -35,4 +36,31 @@ import ArgumentParser
             SourceCommand.self, SiteCommand.self, CustomerCommand.self, ReloadCommand.self,
             TopCommand.self,
         ])
+
+    static func main() {
+        if let why = unknownCommand(in: CommandLine.arguments.dropFirst()) {
+            Terminal.complain(Visible.text(why))
+            Foundation.exit(ExitCode.validationFailure.rawValue)
+        }
+        main(nil)
+    }
+
+    /// What is wrong where a word should be a command and is none: said before options are looked at, which the
+    /// command that was meant may well have.
+    static func unknownCommand(in words: some Sequence<String>) -> String? {
+        var command: any ParsableCommand.Type = Main.self
+        var path = ["figaro"]
+        for word in words {
+            let known = command.configuration.subcommands.map { $0._commandName }
+            guard !known.isEmpty, !word.hasPrefix("-"), word != "help" else { return nil }
+            guard let index = known.firstIndex(of: word) else {
+                return "there is no command “\((path + [word]).joined(separator: " "))”"
+                    + Nearest.hint(word, among: known)
+                    + "; `\(path.joined(separator: " ")) --help` tells which there are"
+            }
+            command = command.configuration.subcommands[index]
+            path.append(word)
+        }
+        return nil
+    }
 }

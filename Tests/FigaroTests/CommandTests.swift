@@ -21,11 +21,31 @@ struct CommandTests {
         #expect(exitCode("serve", "--no-such-option") == 64)
         #expect(exitCode("queue", "list", "--limit", "0") == 64)
         #expect(exitCode("trace") == 64)
+        #expect(exitCode("ip", "list", "--state", "drained") == 64)
         for verb in ["hold", "release", "retry", "delete", "bounce"] {
             #expect(exitCode("queue", verb, "--reason", "x") == 64, "nothing says which messages")
             #expect(exitCode("queue", verb, "--state", "frozen") == 64)
             #expect(exitCode("queue", verb, "--older-than", "2 hours") == 64)
         }
+    }
+
+    @Test(arguments: [
+        (["qeue", "list"], "“figaro qeue”, did you mean “queue”?"),
+        (["queue", "hodl", "--config", "x"], "“figaro queue hodl”, did you mean “hold”?"),
+        (["ip", "drian", "192.0.2.1"], "“figaro ip drian”, did you mean “drain”?"),
+        (["mail"], "“figaro mail”; `figaro --help` tells"),
+    ])
+    func `a command that is none is named before its options`(_ words: [String], _ expected: String) {
+        #expect(Main.unknownCommand(in: words)?.contains(expected) == true)
+    }
+
+    @Test(arguments: [
+        [], ["queue"], ["--help"], ["help", "queue", "list"], ["queue", "hold", "hodl"], ["trace", "XYZ"],
+        ["--version"],
+        ["ip", "check", "vienna", "--dns"], ["queue", "--help"],
+    ])
+    func `a command that is one is left to its own`(_ words: [String]) {
+        #expect(Main.unknownCommand(in: words) == nil)
     }
 
     @Test func `a configuration that is wrong is 78, for every command that reads it`() throws {

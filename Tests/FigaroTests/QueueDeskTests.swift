@@ -102,6 +102,20 @@ final class QueueDeskTests {
         #expect(ask(QueueRequest(verb: .list)).lines.isEmpty)
     }
 
+    @Test func `a line of a list is about what was asked for, not about the rest of the message`() throws {
+        accept([mails.next(to: ["a@x.example", "b@y.example", "c@y.example"], from: "e@shop.example")])
+        let domain = QueueSelection(domain: "y.example")
+        #expect(try report(QueueRequest(verb: .hold, selection: domain, reason: "why")).recipients == 2)
+        func line(_ selection: QueueSelection) throws -> String {
+            let lines = ask(QueueRequest(verb: .list, selection: selection)).lines
+            return try #require(lines.first.flatMap { JSONLine.value(QueueReport.self, from: $0) }).summary
+        }
+        #expect(try line(domain).contains("  held  ") && line(domain).contains("2 of 3 to y.example  "))
+        let other = try line(QueueSelection(domain: "x.example"))
+        #expect(other.contains("1 of 3 to x.example") && !other.contains("held") && other.contains("next "))
+        #expect(try line(QueueSelection()).contains("3 to x.example y.example"))
+    }
+
     @Test func `a summary has a line for all, for each receiver and for each customer`() throws {
         accept((0..<6).map { mails.next(to: ["a@d\($0 % 3).example"], customer: "c\($0 % 2)") })
         let answer = ask(QueueRequest(verb: .summary, limit: 2))

@@ -40,6 +40,12 @@ struct SourceCommand: ParsableCommand {
         @Flag(help: "Print one JSON object per line.") var json = false
 
         func validate() throws {
+            if let state, SourceState(rawValue: state) == nil {
+                let known = SourceState.allCases.map(\.rawValue)
+                throw ValidationError(
+                    "there is no state “\(state)”\(Nearest.hint(state, among: known)); these are: "
+                        + known.joined(separator: ", "))
+            }
             guard (1...SourceRequest.limit).contains(limit) else {
                 throw ValidationError("--limit is from 1 to \(SourceRequest.limit)")
             }

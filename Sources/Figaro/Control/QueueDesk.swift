@@ -60,7 +60,9 @@ struct QueueDesk: Sendable {
             for entry in page.entries {
                 // One more than asked for tells that there is more.
                 guard left > 0 else { return ControlEnd(more: true) }
-                let report = QueueReport(entry, at: time.now(), site: { queue.site(of: $0) })
+                let report = QueueReport(
+                    entry, at: time.now(), site: { queue.site(of: $0) },
+                    fits: { filter.admits($0) { queue.site(of: $0)?.name } })
                 guard caller.send(report) else { return ControlEnd() }
                 left -= 1
             }

@@ -21,6 +21,8 @@ struct QueueReport: Codable, Sendable, Hashable {
         /// Why nothing is sent there now, whatever is due.
         var notNow: String?
         var held: Held?
+        /// False where another part of the message is what was asked for.
+        var fits: Bool?
     }
 
     struct Held: Codable, Sendable, Hashable {
@@ -50,8 +52,13 @@ struct QueueReport: Codable, Sendable, Hashable {
     var waiting: [Part]
     var untold: [Untold]
 
-    /// - Parameter site: what is known of where a domain's mail goes.
-    init(_ entry: QueueEntry, at now: Timestamp, site: (String) -> SiteNote? = { _ in nil }) {
+    /// - Parameters:
+    ///   - site: what is known of where a domain's mail goes.
+    ///   - fits: whether a part is what was asked for.
+    init(
+        _ entry: QueueEntry, at now: Timestamp, site: (String) -> SiteNote? = { _ in nil },
+        fits: (QueueEntry.Part) -> Bool = { _ in true }
+    ) {
         let message = entry.message
         id = message.id.description
         customer = message.customer
@@ -71,7 +78,8 @@ struct QueueReport: Codable, Sendable, Hashable {
                 firstRefusal: work.progress.firstRefusal?.description,
                 lastRefusal: work.progress.lastRefusal,
                 site: work.progress.site ?? note?.name, source: work.progress.source, notNow: note?.why,
-                held: work.hold.map { Held(at: UTCTime.text($0.at), by: $0.by, reason: $0.reason) })
+                held: work.hold.map { Held(at: UTCTime.text($0.at), by: $0.by, reason: $0.reason) },
+                fits: fits(work) ? nil : false)
         }
         untold = entry.untold.map {
             Untold(
@@ -81,29 +89,34 @@ struct QueueReport: Codable, Sendable, Hashable {
 
     /// One line for a list, safe to show.
     var summary: String {
-        let recipients = waiting.reduce(0) { $0 + $1.recipients.count }
-        let domains = waiting.map(\.domain)
+        let meant = waiting.filter { $0.fits != false }
+        let (recipients, all) = (Self.recipients(meant), Self.recipients(waiting))
+        let domains = meant.map(\.domain)
         let shown = domains.prefix(3).joined(separator: " ") + (domains.count > 3 ? " …" : "")
         var parts = [
-            id, Age.text(seconds: ageSeconds), states, "<\(sender)>", customer,
-            "\(recipients) to \(shown.isEmpty ? "nobody" : shown)",
+            id, Age.text(seconds: ageSeconds), Self.states(meant), "<\(sender)>", customer,
+            (recipients < all ? "\(recipients) of \(all)" : "\(all)") + " to \(shown.isEmpty ? "nobody" : shown)",
         ]
-        if let site = waiting.compactMap(\.site).first { parts.append("at \(site)") }
-        if let next { parts.append("next \(next)") }
+        if let site = meant.compactMap(\.site).first { parts.append("at \(site)") }
+        // The texts are of one form, so that their order is that of the times.
+        let times = meant.filter { $0.state == "waiting" || $0.state == "due" }.map(\.due)
+        if let next = times.min() { parts.append("next \(next)") }
         if !untold.isEmpty { parts.append("\(untold.count) to be told of") }
-        if let held = waiting.compactMap(\.held).first {
+        if let held = meant.compactMap(\.held).first {
             parts.append("held: \(held.reason)")
-        } else if let notNow = waiting.compactMap(\.notNow).first {
+        } else if let notNow = meant.compactMap(\.notNow).first {
             parts.append("not now: \(notNow)")
-        } else if let last = waiting.compactMap(\.lastRefusal).first {
+        } else if let last = meant.compactMap(\.lastRefusal).first {
             parts.append(last)
         }
         return Visible.text(parts.joined(separator: "  "))
     }
 
-    /// Those of its parts, each once.
-    private var states: String {
-        let names = waiting.map(\.state)
+    private static func recipients(_ parts: [Part]) -> Int { parts.reduce(0) { $0 + $1.recipients.count } }
+
+    /// Those of some parts, each once.
+    private static func states(_ parts: [Part]) -> String {
+        let names = parts.map(\.state)
         return names.isEmpty ? "ended" : Set(names).sorted().joined(separator: ", ")
     }
 
