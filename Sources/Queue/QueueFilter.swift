@@ -13,6 +13,8 @@ package struct QueueFilter: Sendable {
     package var recipient: String?
     /// The receiver that was tried last or, before the first session, that the domain's mail goes to.
     package var site: String?
+    /// It waits for one of these relays.
+    package var relays: Set<String>?
     /// The source that was tried last is one of these.
     package var sources: Set<String>?
     /// Accepted before, and accepted at or after.
@@ -41,7 +43,7 @@ package struct QueueFilter: Sendable {
     /// Nothing is left out.
     package var admitsAll: Bool {
         ids.isEmpty && domain == nil && customer == nil && sender == nil && recipient == nil && site == nil
-            && sources == nil && before == nil && since == nil && states == nil && reply == nil
+            && relays == nil && sources == nil && before == nil && since == nil && states == nil && reply == nil
             && heldBecause == nil
     }
 
@@ -84,6 +86,7 @@ package struct QueueFilter: Sendable {
     package func admits(_ part: QueueEntry.Part, site known: (String) -> String?) -> Bool {
         if let domain, part.domain != domain { return false }
         if let states, !states.contains(part.state) { return false }
+        if let relays, !(part.progress.relay.map { relays.contains($0.name) } ?? false) { return false }
         if let sources, !(part.progress.source.map { sources.contains($0) } ?? false) { return false }
         if let reply, !(part.progress.lastRefusal?.lowercased().contains(reply.lowercased()) ?? false) { return false }
         if let heldBecause, !(part.hold?.reason.hasPrefix(heldBecause) ?? false) { return false }
@@ -92,5 +95,7 @@ package struct QueueFilter: Sendable {
     }
 
     /// Only ``admits(_:site:)`` can tell.
-    var looksAtParts: Bool { states != nil || sources != nil || reply != nil || site != nil || heldBecause != nil }
+    var looksAtParts: Bool {
+        states != nil || sources != nil || reply != nil || site != nil || heldBecause != nil || relays != nil
+    }
 }

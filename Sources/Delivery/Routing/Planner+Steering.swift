@@ -45,7 +45,8 @@ extension Planner {
     /// few messages at a time as of any site that has yet to show that it takes mail.
     package mutating func lift(_ names: [String], at now: Timestamp) {
         self.now = now
-        for name in names {
+        // What waits for a relay is among them by its recipients' domains.
+        for name in names + table.relays.keys.map(Self.place(ofRelay:)) {
             domains[name]?.blocked = nil
             if let site = domains[name]?.site {
                 lift(site)

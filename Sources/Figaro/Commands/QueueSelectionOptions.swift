@@ -4,6 +4,8 @@ import Mail
 /// The filters that are the same for every command on the queue.
 struct QueueSelectionOptions: ParsableArguments {
     @Option(help: "Only at this receiver, as list and trace name it: its first MX host.") var site: String?
+    @Option(name: .customLong("relay"), help: "Only what waits for this relay, by its name in the ip map.")
+    var waitingFor: String?
     @Option(help: "Only for this recipient domain.") var domain: String?
     @Option(help: "Only from this sender or sender domain; an empty text means the null sender.") var sender: String?
     @Option(help: "Only for this recipient.") var recipient: String?
@@ -30,7 +32,8 @@ struct QueueSelectionOptions: ParsableArguments {
     func selection(_ ids: [String] = []) -> QueueSelection {
         QueueSelection(
             ids: ids.isEmpty ? nil : ids, site: site, domain: domain, sender: sender, recipient: recipient,
-            customer: customer, source: source, olderThan: olderThan, newerThan: newerThan, state: state, reply: reply)
+            customer: customer, source: source, relay: waitingFor, olderThan: olderThan, newerThan: newerThan,
+            state: state, reply: reply)
     }
 
     /// Milliseconds.

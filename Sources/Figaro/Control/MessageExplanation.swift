@@ -96,7 +96,7 @@ extension MessageExplanation {
             case .attempted(let attempt):
                 decisions.append(Decision(attempt, after: before, rules))
                 before.append(attempt)
-                if attempt.decision == "delivered" { ends.append(End(delivered: attempt)) }
+                if ["delivered", "relayed"].contains(attempt.decision) { ends.append(End(delivered: attempt)) }
             case .ended(let end): ends.append(End(end))
             case .notified, .steered:
                 let line = TraceReport(event).lines.joined(separator: " ")
@@ -118,7 +118,7 @@ extension MessageExplanation.End {
         let host = attempt.host.map { " by \($0)" } ?? ""
         self.init(
             time: UTCTime.text(attempt.at), recipients: attempt.recipients.map(\.description),
-            how: RecipientEnd.delivered.name, reason: "accepted\(host)")
+            how: attempt.decision, reason: "accepted\(host)")
     }
 }
 
@@ -166,7 +166,10 @@ extension MessageExplanation.Part {
         let progress = work.progress
         self.init(
             domain: work.domain, recipients: work.recipients.map(\.description), state: work.state.shown,
-            rounds: progress.rounds, next: "", deadline: message.map { UTCTime.text($0.expires) },
+            rounds: progress.rounds, next: "",
+            deadline: message.map {
+                UTCTime.text(min($0.expires, progress.relay?.until ?? $0.expires))
+            },
             held: work.hold.map {
                 QueueReport.Held(at: UTCTime.text($0.at), by: $0.by, reason: $0.reason)
             }, tried: progress.tried, pinned: progress.pinned, firstRefusal: progress.firstRefusal?.description,

@@ -140,6 +140,7 @@ struct QueueDesk: Sendable {
         filter.ids = try ids(selection.ids ?? [])
         filter.recipient = selection.recipient.map { Self.address($0) }
         filter.site = selection.site?.lowercased()
+        filter.relays = selection.relay.map { [$0] }
         filter.sources = selection.source.map { sources($0) ?? [$0] }
         filter.reply = selection.reply
         let now = time.now()

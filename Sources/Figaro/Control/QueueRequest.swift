@@ -32,6 +32,8 @@ struct QueueSelection: Codable, Sendable, Hashable {
     var customer: String?
     /// A source or a pool.
     var source: String?
+    /// A relay that it waits for.
+    var relay: String?
     /// Milliseconds since it was accepted: at least, and less than.
     var olderThan: Int64?
     var newerThan: Int64?

@@ -90,8 +90,24 @@ final class Reloader: Sendable {
         } catch {
             return .refused([Problem(file: new.node.file, path: "", message: "\(error)")])
         }
+        let relays = settings.current.ipmap.map.relays
         settings.replace(new)
+        retry(relays.filter { new.ipmap.map.relays[$0.key] != $0.value }.keys)
         return .done(new, atRestart: started.keysAtRestart(new.node))
+    }
+
+    /// What waits for a relay that is another one now is tried at once: a password was corrected, or it is gone.
+    private func retry(_ relays: some Sequence<String>) {
+        var filter = QueueFilter()
+        filter.relays = Set(relays)
+        guard filter.relays?.isEmpty == false else { return }
+        let order = SteeringOrder(.retry, by: "reload", reason: "the relay's settings changed")
+        do {
+            let count = try parts.queue.steer(order, filter)
+            logger.notice("mail for relays that changed is tried now", metadata: ["messages": "\(count.messages)"])
+        } catch {
+            logger.error("mail for relays that changed waits for its time", metadata: ["error": "\(error)"])
+        }
     }
 
     private func tell(_ outcome: Outcome, _ by: String) {
