@@ -45,7 +45,7 @@ def ends(figaro, identifier):
     """How its recipients ended, delivered ones included."""
     trace = figaro.trace(identifier)
     return ([event["how"] for event in trace if event["event"] == "ended"]
-            + [event["decision"] for event in trace if event.get("decision") == "delivered"])
+            + [event["decision"] for event in trace if event.get("decision") in ("delivered", "relayed")])
 
 
 def wait_for_end(figaro, identifier, seconds=30):

@@ -79,6 +79,9 @@ class Session(asyncio.Protocol):
         refusal = self.conduct.refusal(phase, self.peer, key) if phase else None
         if refusal:
             self.recorder.event("refused", peer=self.peer, helo=self.helo, phase=phase, reply=refusal[:500])
+        if phase and phase == self.conduct.options.silent:
+            self.recorder.event("silent", peer=self.peer, phase=phase)
+            return True
         text = ((refusal or ordinary) + "\r\n").encode("latin-1", "replace")
         if self.conduct.options.slow and phase:
             asyncio.get_running_loop().call_later(self.conduct.options.slow, self.write, text)
@@ -233,6 +236,7 @@ def parser():
     made.add_argument("--reply", action="append", default=[], metavar="PHASE=REPLY", help="rcpt=421 4.3.2 Busy")
     made.add_argument("--drop-after-dot", type=int, default=0, metavar="MESSAGES")
     made.add_argument("--slow", type=float, default=0, metavar="SECONDS", help="before each reply")
+    made.add_argument("--silent", choices=phases, help="never answers in this phase")
     made.add_argument("--without", action="append", default=[], metavar="EXTENSION")
     made.add_argument("--certificate", help="offers STARTTLS with it")
     made.add_argument("--key")
