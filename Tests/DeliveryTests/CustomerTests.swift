@@ -53,9 +53,10 @@ import Testing
         _ = scene.take()
     }
 
-    /// One message of the customer, answered with this; further sessions that it wants are answered alike.
+    /// One message of the customer, answered with this; further sessions that it wants are answered alike, or taken.
     private static func send(
-        _ scene: inout Scene, _ customer: String, domain: String = "x.example", _ answer: PhaseAnswer
+        _ scene: inout Scene, _ customer: String, domain: String = "x.example", _ answer: PhaseAnswer,
+        once: Bool = false
     ) {
         scene.arrive(scene.work(["a@\(domain)"], customer: customer))
         scene.resolve()
@@ -63,8 +64,17 @@ import Testing
             let plans = scene.openings()
             for plan in plans { scene.open(plan) }
             let sends = scene.transactions()
-            if plans.isEmpty, sends.isEmpty { return }
+            if plans.isEmpty, sends.isEmpty { break }
             for (id, _) in sends { scene.answer(id, [answer], reusable: false) }
+            if once, !sends.isEmpty { break }
+        }
+        // The rest of its attempts goes well.
+        while true {
+            let plans = scene.openings()
+            for plan in plans { scene.open(plan) }
+            let sends = scene.transactions()
+            if plans.isEmpty, sends.isEmpty { return }
+            for (id, _) in sends { scene.answer(id, [.accepted], reusable: false) }
         }
     }
 
@@ -173,5 +183,43 @@ import Testing
         Self.warm(&scene)
         for _ in 0..<10 { Self.send(&scene, "bad", Self.said(550, .source, at: .dot)) }
         #expect(Self.holdings(&scene).isEmpty)
+    }
+
+    @Test func `what was burned counts on after a restart, until it is too old or forgiven`() throws {
+        var scene = try Self.scene()
+        Self.warm(&scene)
+        for _ in 0..<2 { Self.send(&scene, "bad", Self.said(554, .source, at: .dot), once: true) }
+        let rows = Self.burnRows(scene)
+        #expect(rows.count == 1 && rows.first?.key == "bad")
+        func restarted(after span: Timestamp.Span = .seconds(1)) throws -> Scene {
+            var again = try Self.scene()
+            again.now = scene.now + span
+            again.planner.remembered(rows, at: again.now)
+            return again
+        }
+        var again = try restarted()
+        #expect(again.planner.customers(at: again.now).map(\.burns) == [["mx.x.example": 2]])
+        Self.warm(&again)
+        // The same source may come first: it counts once.
+        var held: [String] = []
+        for _ in 0..<5 where held.isEmpty {
+            Self.send(&again, "bad", Self.said(554, .source, at: .dot), once: true)
+            held = Self.holdings(&again).map(\.customer)
+        }
+        #expect(held == ["bad"], "the third one")
+        _ = again.take()
+        again.planner.steer(StandingOrders(), at: again.now)
+        again.collect()
+        #expect(Self.burnRows(again, forgotten: true).map(\.key) == ["bad"])
+        let late = try restarted(after: .days(2))
+        #expect(late.planner.customers(at: late.now).allSatisfy { $0.burns.isEmpty })
+    }
+
+    private static func burnRows(_ scene: Scene, forgotten: Bool = false) -> [PathRow] {
+        let rows = scene.actions.flatMap { action in
+            if case .remember(let rows) = action { rows } else { [PathRow]() }
+        }
+        let last = rows.filter { $0.kind == .burns }.last
+        return [last].compactMap(\.self).filter { ($0.value == nil) == forgotten }
     }
 }

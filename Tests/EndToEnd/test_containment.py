@@ -5,6 +5,7 @@ import json
 import random
 import re
 import smtplib
+import subprocess
 import threading
 import time
 
@@ -16,10 +17,10 @@ from servers.process import free_port, wait_until
 from servers.provider import Provider, Watch
 
 
-def relay(folder, started, watch, schedule, budget=4, **more):
+def relay(folder, started, watch, schedule, budget=4, ranges=None, **more):
     sites = {each.domain: {"host": each.address, "port": each.port, "tls": "none"} for each in watch.providers}
     figaro = started(Figaro(folder / "figaro", ipmap={
-        "ranges": {"loop": range_of_254()}, "pools": {"main": {"members": ["loop"], "messages_per_session": 1}},
+        "ranges": ranges or {"loop": range_of_254()}, "pools": {"main": {"members": ["loop"], "messages_per_session": 1}},
         "routes": {"default": {"steps": [f"pool main/{budget}"]}}, "sites": sites}, configuration={
             "delivery": {"allow": [f"{each.address}/32:{each.port}" for each in watch.providers],
                          "schedule": schedule, "jitter": 0}, **more}))
@@ -112,6 +113,43 @@ def test_a_customer_who_burns_addresses_is_held_and_the_others_mail_flows(folder
     wait_until(lambda: len(watch.providers[1].messages) == before + 25, 40, "what was held goes")
     assert not held()
     assert not held_ids()
+
+
+def test_what_a_customer_burned_is_known_after_a_kill(folder, started):
+    watch = started(Watch(Trap("127.66.2.7")))
+    ranges = {"loop": {"cidr": "127.77.0.0/26", "exclude": ["127.77.0.0"], "ehlo": "out-{4}.relay.example"}}
+    figaro = relay(folder, started, watch, ["1h"], budget=1, ranges=ranges,
+                   containment={"sources_per_site": 6, "sources": 20},
+                   customers={"bad": {"networks": ["127.0.0.2"]}})
+
+    def report():
+        return json.loads(figaro.command("customer", "show", "bad", "--json"))
+
+    def burned(report):
+        return sum(each["sources"] for each in report["burned"])
+
+    def burn(until):
+        sent = 0
+        while not until(report()):
+            assert (sent := sent + 4) <= 400, report()
+            send(figaro, 4, "reader@trap.example", text=b"buy cheap pills\r\n", name=f"s{sent}-")
+
+    burn(lambda found: burned(found) >= 3 or found["state"] == "held")
+    known = burned(report())
+    query = ["sqlite3", "-readonly", figaro.spool / "paths.sqlite",
+             "SELECT CAST(value AS TEXT) FROM memory WHERE kind = 7 AND name = 'bad'"]
+    written = lambda: subprocess.run(query, capture_output=True, text=True, timeout=20).stdout.count("burn\t")
+    wait_until(lambda: written() == burned(report()), 20, "it is written")
+    known = burned(report())
+    state = report()["state"]
+    figaro.kill()
+    figaro.start()
+    assert burned(report()) == known >= 3 and report()["state"] == state
+    burn(lambda found: found["state"] == "held")
+    assert burned(report()) == 6, report()
+    figaro.command("customer", "release", "bad", "--reason", "cleaned up")
+    assert burned(report()) == 0 and report()["state"] == "open"
+    wait_until(lambda: written() == 0, 20, "it is forgiven in the file as well")
 
 
 def test_an_operator_holds_and_releases_a_customer(folder, started):

@@ -16,7 +16,7 @@ package struct BurnBudget: Sendable, Hashable {
     package init() {}
 }
 
-/// What receivers made of one customer's mail, since the start.
+/// What receivers made of one customer's mail, since the start; burns are kept over restarts as well.
 struct CustomerRecord {
     /// Recipients that receivers took, and that they do not know.
     var taken = 0
@@ -52,4 +52,27 @@ struct CustomerRecord {
 
     /// An operator let its mail go again.
     mutating func forgive() { burns = [:] }
+
+    // MARK: Over restarts
+
+    /// Of one customer, some 50 octets each: with a larger budget than that the latest of them.
+    private static let kept = 1_000
+
+    var lastBurn: Timestamp? { burns.values.max() }
+
+    /// A line for each burn, the latest; nil where there is none.
+    var burnsValue: String? {
+        guard !burns.isEmpty else { return nil }
+        let latest = burns.sorted { ($1.value, $0.key.source) < ($0.value, $1.key.source) }.prefix(Self.kept)
+        return latest.map { PathFields.line(["burn", $0.key.source.description, $0.value.field, $0.key.site]) }
+            .joined(separator: "\n")
+    }
+
+    /// Lines that say nothing sensible are passed over.
+    mutating func remember(burns value: String) {
+        for fields in PathFields.lines(value).prefix(Self.kept) where fields.count == 4 && fields[0] == "burn" {
+            guard let source = IPAddress(fields[1]), let at = Timestamp(field: fields[2]) else { continue }
+            burns[Burn(site: fields[3], source: source)] = at
+        }
+    }
 }

@@ -31,7 +31,7 @@ package struct KnownCustomer: Sendable, Hashable {
 /// Nobody's mail may spoil the addresses of all.
 extension Planner {
     /// Customers of which something is known: files name them, so there are never many.
-    private static let customersLimit = 10_000
+    static let customersLimit = 10_000
 
     /// Notes what an answer says about the customer, and holds one who uses up its burn budget.
     mutating func account(_ group: AnswerGroup, _ judgement: Judgement, of parcel: Parcel, on session: OpenSession) {
@@ -59,7 +59,9 @@ extension Planner {
         site.takers.remove(session.source)
         guard let budget = configuration.burns, wasTaken, order(about: customer) == nil else { return }
         let burn = CustomerRecord.Burn(site: site.name, source: session.plan.source.address)
-        guard let excess = customers[customer, default: CustomerRecord()].burn(burn, at: now, budget) else { return }
+        let excess = customers[customer, default: CustomerRecord()].burn(burn, at: now, budget)
+        noteChange(.burns(customer))
+        guard let excess else { return }
         let words = String(answer.said.prefix(200))
         let place = excess.site.map { "at \($0)" } ?? "at all receivers"
         holdCustomer(
@@ -96,6 +98,7 @@ extension Planner {
         for name in orders.customers.keys.sorted() where before[name] == nil { withdraw(customer: name) }
         for name in before.keys where orders.customers[name] == nil {
             customers[name]?.forgive()
+            noteChange(.burns(name))
             askedToHold[name] = nil
         }
     }

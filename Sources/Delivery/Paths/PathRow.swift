@@ -15,6 +15,8 @@ package struct PathRow: Sendable, Hashable {
         case host = 5
         /// A recipient domain that is kept back because of what an operator said; the site is empty.
         case keptBack = 6
+        /// What a customer spoiled; the site is empty, the key its name.
+        case burns = 7
     }
 
     package var kind: Kind
@@ -51,9 +53,9 @@ enum PathFields {
 }
 
 extension Timestamp {
-    fileprivate var field: String { String(milliseconds) }
+    var field: String { String(milliseconds) }
 
-    fileprivate init?(field: String) {
+    init?(field: String) {
         // Of a date that anybody could mean; sums with it cannot overflow.
         guard let value = Int64(field), (0...Timestamp.distantFuture.milliseconds).contains(value) else { return nil }
         self.init(milliseconds: value)

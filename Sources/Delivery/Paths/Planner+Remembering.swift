@@ -10,6 +10,8 @@ extension Planner {
         case pace
         /// Of no receiver: a domain.
         case keptBack(String)
+        /// Of no receiver: a customer.
+        case burns(String)
     }
 
     struct ChangeKey: Hashable {
@@ -53,6 +55,10 @@ extension Planner {
             return row(.pace, "", pace.map { PathFields.line($0.fields) }, pace?.expires)
         case .keptBack(let domain):
             return row(.keptBack, domain, keptBack.contains(domain) ? "kept back" : nil, now + .days(1))
+        case .burns(let customer):
+            let record = customers[customer]
+            let span = configuration.burns?.span ?? .days(1)
+            return row(.burns, customer, record?.burnsValue, record?.lastBurn.map { $0 + span })
         }
     }
 
@@ -73,6 +79,9 @@ extension Planner {
                 if let place = HostPlace(key: row.key) { hosts[place] = HostMemory(value: value, at: now) }
             case .keptBack:
                 if keptBack.count < Self.keptBackLimit { keptBack.insert(row.key) }
+            case .burns:
+                guard customers.count < Self.customersLimit else { continue }
+                customers[row.key, default: CustomerRecord()].remember(burns: value)
             case .path, .range, .pin, .pace:
                 let receiver = receivers[row.site] ?? Receiver(name: row.site)
                 take(row, value, into: receiver)
@@ -92,7 +101,7 @@ extension Planner {
             _ = pins.set(pin, for: Triple(value: number), at: receiver)
         case .pace:
             receiver.pace = PathFields.lines(value).first.flatMap(Pace.init)
-        case .host, .keptBack: break
+        case .host, .keptBack, .burns: break
         }
     }
 
