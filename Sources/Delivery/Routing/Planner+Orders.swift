@@ -4,7 +4,8 @@ import Queue
 
 /// What operators want while the relay runs.
 extension Planner {
-    /// When a domain that an operator keeps back is looked at again, whatever was forgotten of it meanwhile: soon, but of many no more than some 170 a second.
+    /// When a domain that an operator keeps back is looked at again, whatever was forgotten of it meanwhile: soon, but
+    /// of many no more than some 170 a second.
     private var nextLook: Timestamp {
         now + max(.seconds(15), Timestamp.Span(milliseconds: Int64(keptBack.count) * 6))
     }
