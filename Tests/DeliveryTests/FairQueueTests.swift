@@ -32,6 +32,21 @@ import Testing
         #expect(drain(&queue) == ["g1", "a1", "a2"])
     }
 
+    @Test func `what suits is taken in turn, from wherever its customer has it`() {
+        var queue = FairQueue<String>()
+        for letter in ["a1", "a2", "a3"] { queue.append(letter, of: "acme") }
+        queue.append("g1", of: "globex")
+        #expect(queue.first { $0.hasSuffix("1") } == "a1" && queue.first { $0 == "a3" } == "a3")
+        #expect(queue.popFirst(of: 9) { $0 != "a1" } == "g1")
+        #expect(queue.popFirst(of: 9) { $0 == "a2" } == "a2")
+        #expect(queue.popFirst(of: 1) { $0 == "a3" } == nil)
+        #expect(queue.remove(of: "acme") { $0 == "a3" } == "a3" && queue.remove(of: "globex") { _ in true } == nil)
+        queue.append("g2", of: "globex")
+        queue.append("a4", of: "acme")
+        #expect(queue.count == 3 && queue.popFirst(of: 9) { _ in true } == "a1")
+        #expect(drain(&queue) == ["g2", "a4"])
+    }
+
     @Test func `all of it can be looked at and taken out`() {
         var queue = FairQueue<String>()
         queue.append("a1", of: "acme")

@@ -106,7 +106,7 @@ extension Planner {
     /// Gives back what of its mail is in memory and not on the wire.
     private mutating func withdraw(customer: String) {
         for site in sites.values where site.works > 0 {
-            let all = site.plain.some(.max) + site.picky
+            let all = site.plain.some(.max) + site.picky.some(.max)
             let own = all.filter { $0.message.customer == customer }
             guard !own.isEmpty else { continue }
             site.plain.removeAll { $0.message.customer == customer }

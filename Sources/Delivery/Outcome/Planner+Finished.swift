@@ -33,7 +33,7 @@ extension Planner {
             if next.isPlain(at: session.site) {
                 session.site.plain.prepend(next, of: next.message.customer)
             } else {
-                session.site.picky.append(next)
+                session.site.picky.append(next, of: next.message.customer)
             }
         }
         if result.reusable {

@@ -83,7 +83,7 @@ extension Planner {
     /// Those that wait learn why, for the first lines of their bounce; bounded, since a dead site must cost little.
     private func note(_ refusal: Refusal, for site: Site) {
         let line = refusal.description
-        for parcel in site.plain.some(Self.tracedAtOnce) + site.picky.prefix(Self.tracedAtOnce) {
+        for parcel in site.plain.some(Self.tracedAtOnce) + site.picky.some(Self.tracedAtOnce) {
             for index in parcel.pieces.indices {
                 // A site that fails the same way again costs its rows nothing.
                 guard parcel.pieces[index].work.progress.lastRefusal != line else { continue }
@@ -101,8 +101,8 @@ extension Planner {
         let site = session.site
         cool(session, answer, reading)
         let charged: Parcel?
-        if let purpose = session.purpose, let index = site.picky.firstIndex(where: { $0 === purpose }) {
-            charged = site.picky.remove(at: index)
+        if let purpose = session.purpose, take(purpose, from: site) {
+            charged = purpose
         } else {
             charged = site.plain.popFirst()
         }

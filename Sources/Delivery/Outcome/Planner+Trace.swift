@@ -43,7 +43,7 @@ extension Planner {
         _ session: OpenSession, _ answer: PhaseAnswer, _ reading: Reading, _ decision: String, _ why: String,
         next: Timestamp? = nil
     ) {
-        let waiting = session.site.plain.some(Self.tracedAtOnce) + session.site.picky.prefix(Self.tracedAtOnce)
+        let waiting = session.site.plain.some(Self.tracedAtOnce) + session.site.picky.some(Self.tracedAtOnce)
         for parcel in waiting.prefix(Self.tracedAtOnce) {
             var attempt = attempt(parcel, on: session, parcel.pieces.flatMap(\.next), answer)
             attempt.cause = reading.cause

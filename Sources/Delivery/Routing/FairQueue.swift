@@ -36,6 +36,48 @@ struct FairQueue<Element> {
         return element
     }
 
+    /// The first in turn that suits, of at most `limit` that are looked at; its customer's turn is over with it.
+    mutating func popFirst(of limit: Int, where suits: (Element) -> Bool) -> Element? {
+        guard let place = place(of: limit, where: suits), let turn = turns.firstIndex(of: place.lane) else {
+            return nil
+        }
+        turns.remove(at: turn)
+        let element = lanes[place.lane].remove(at: place.depth)
+        if !lanes[place.lane].isEmpty { turns.append(place.lane) }
+        count -= 1
+        return element
+    }
+
+    /// The first in turn that suits, left where it is.
+    func first(where suits: (Element) -> Bool) -> Element? {
+        place(of: count, where: suits).map { lanes[$0.lane][$0.depth] }
+    }
+
+    /// Takes out the first of a customer's that is meant.
+    mutating func remove(of customer: String, where isMeant: (Element) -> Bool) -> Element? {
+        guard let lane = places[customer], let index = lanes[lane].firstIndex(where: isMeant) else { return nil }
+        count -= 1
+        defer { if lanes[lane].isEmpty { turns.removeAll { $0 == lane } } }
+        return lanes[lane].remove(at: index)
+    }
+
+    /// Goes through the lanes in turn, an element of each, then the next of each.
+    private func place(of limit: Int, where suits: (Element) -> Bool) -> (lane: Int, depth: Int)? {
+        var looked = 0
+        var depth = 0
+        var open = turns
+        while !open.isEmpty {
+            for lane in open {
+                guard looked < limit else { return nil }
+                looked += 1
+                if suits(lanes[lane][depth]) { return (lane, depth) }
+            }
+            depth += 1
+            open.removeAll { lanes[$0].count <= depth }
+        }
+        return nil
+    }
+
     /// Up to `limit` elements, without taking them, in no order that means anything.
     func some(_ limit: Int) -> [Element] {
         var found: [Element] = []

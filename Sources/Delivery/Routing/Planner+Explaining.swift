@@ -146,7 +146,7 @@ extension Planner {
 
     private func isWaiting(_ key: WorkKey, at site: Site) -> Bool {
         func has(_ parcel: Parcel) -> Bool { parcel.pieces.contains { $0.work.key == key } }
-        return site.picky.contains(where: has) || site.plain.some(site.plain.count).contains(where: has)
+        return site.picky.first(where: has) != nil || site.plain.some(site.plain.count).contains(where: has)
             || domains[key.domain]?.waiting.contains(where: has) ?? false
     }
 

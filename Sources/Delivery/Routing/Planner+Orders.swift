@@ -76,7 +76,7 @@ extension Planner {
 
     /// Back to the store until then, without a round of its own: nothing was tried.
     mutating func setAside(_ parcel: Parcel, at site: Site, until: Timestamp, why: String) {
-        site.picky.removeAll { $0 === parcel }
+        _ = take(parcel, from: site)
         traceUnattempted(parcel, site: site.name, .trouble(.local, why), phase: .connect, next: until)
         for piece in parcel.pieces {
             var work = piece.work
@@ -88,7 +88,7 @@ extension Planner {
 
     /// Tells the first of those that wait why nothing is tried.
     mutating func tell(_ site: Site, _ why: String, until: Timestamp) {
-        for parcel in (site.plain.some(Self.tracedAtOnce) + site.picky).prefix(Self.tracedAtOnce) {
+        for parcel in (site.plain.some(Self.tracedAtOnce) + site.picky.some(Self.tracedAtOnce)).prefix(Self.tracedAtOnce) {
             traceUnattempted(parcel, site: site.name, .trouble(.local, why), phase: .connect, next: until)
         }
     }

@@ -143,12 +143,19 @@ extension Planner {
 
     private mutating func take(for session: OpenSession) -> Parcel? {
         let site = session.site
-        // A few at the front are looked at, so that many who wait for other sources cost nothing here.
-        for index in site.picky.indices.prefix(64) where suits(session, site.picky[index]) {
-            return site.picky.remove(at: index)
+        let suitsPlain =
+            !site.plain.isEmpty && (site.isRelay || table.firstPool?.isMember[session.source] == true)
+        // In turn, so that a flood on a route of its own keeps nobody else.
+        if suitsPlain, site.servedPicky, session.purpose == nil {
+            site.servedPicky = false
+            return site.plain.popFirst()
         }
-        guard site.isRelay || table.firstPool?.isMember[session.source] == true else { return nil }
-        return site.plain.popFirst()
+        // A few at the front are looked at, so that many who wait for other sources cost nothing here.
+        if let parcel = site.picky.popFirst(of: 64, where: { suits(session, $0) }) {
+            site.servedPicky = true
+            return parcel
+        }
+        return suitsPlain ? site.plain.popFirst() : nil
     }
 
     private func suits(_ session: OpenSession, _ parcel: Parcel) -> Bool {
@@ -269,10 +276,12 @@ extension Planner {
 
     /// Opens one session for what waits; false when that cannot be done now.
     private mutating func open(_ site: Site, trial: Trials.Kind?) -> Bool {
-        let purpose = site.picky.first { !$0.sought }
+        var purpose = site.picky.first { !$0.sought }
         if purpose == nil, site.plain.count <= site.opening - site.picky.count { return false }
-        switch draw(for: purpose, at: site) {
+        let drawn = drawInTurn(for: &purpose, at: site)
+        switch drawn {
         case .path(let source, let target):
+            site.openedForPicky = purpose != nil
             begin(from: source, to: target, for: purpose, trial: trial, at: site)
             return true
         case .never(let why):
@@ -307,8 +316,7 @@ extension Planner {
             return false
         case .tooPicky:
             // Its sources rest, or it has tried them all: back to the schedule, the others go on.
-            if let purpose, let index = site.picky.firstIndex(where: { $0 === purpose }) {
-                site.picky.remove(at: index)
+            if let purpose, take(purpose, from: site) {
                 purpose.sought = false
                 if purpose.passed.isEmpty, advance(purpose, at: site) { return site.waiting > 0 }
                 let why = purpose.passed.isEmpty ? "no other source is free for" : "no other host answers at"
@@ -316,6 +324,23 @@ extension Planner {
             }
             return site.waiting > 0
         }
+    }
+
+    /// What waits for any session has one opened in its turn, where that can be done now.
+    private mutating func drawInTurn(for purpose: inout Parcel?, at site: Site) -> Draw {
+        if purpose != nil, site.openedForPicky, !site.plain.isEmpty {
+            let drawn = draw(for: nil, at: site)
+            if case .path = drawn {
+                purpose = nil
+                return drawn
+            }
+        }
+        return draw(for: purpose, at: site)
+    }
+
+    /// - Returns: whether it waited there.
+    func take(_ parcel: Parcel, from site: Site) -> Bool {
+        site.picky.remove(of: parcel.message.customer) { $0 === parcel } != nil
     }
 
     private mutating func begin(
@@ -351,8 +376,7 @@ extension Planner {
 
     /// All that waits there in memory, taken out.
     mutating func drain(_ site: Site) -> [Parcel] {
-        let all = Array(site.picky) + site.plain.removeAll()
-        site.picky = []
+        let all = site.picky.removeAll() + site.plain.removeAll()
         site.claimant = nil
         return all
     }

@@ -26,7 +26,7 @@ extension Planner {
     }
 
     private mutating func recall(_ keys: Set<WorkKey>, from site: Site) {
-        for parcel in site.plain.some(.max) + site.picky { takeOut(keys, of: parcel, at: site) }
+        for parcel in site.plain.some(.max) + site.picky.some(.max) { takeOut(keys, of: parcel, at: site) }
         site.plain.removeAll(where: \.pieces.isEmpty)
         site.picky.removeAll(where: \.pieces.isEmpty)
         if site.waiting == 0 { site.claimant = nil }

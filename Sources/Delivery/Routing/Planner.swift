@@ -281,7 +281,7 @@ package struct Planner {
         if parcel.isPlain(at: site) {
             site.plain.append(parcel, of: parcel.message.customer)
         } else {
-            site.picky.append(parcel)
+            site.picky.append(parcel, of: parcel.message.customer)
         }
     }
 
@@ -296,7 +296,7 @@ package struct Planner {
         if let block = site.blocked, block.until > now { return false }
         guard site.proven || hasRoomToTry else { return false }
         return site.works < max(1, configuration.window / 2)
-            && site.plain.count(of: work.message.customer) < max(1, configuration.window / 4)
+            && site.waiting(of: work.message.customer) < max(1, configuration.window / 4)
     }
 
     private mutating func take(in work: Work) {

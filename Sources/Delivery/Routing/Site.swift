@@ -16,7 +16,10 @@ final class Site {
     var isPaced = false
     var plain = FairQueue<Parcel>()
     /// Parcels that may not use every source.
-    var picky: Deque<Parcel> = []
+    var picky = FairQueue<Parcel>()
+    /// The last parcel that began, and the last that a session was opened for, was picky: the next need not be.
+    var servedPicky = false
+    var openedForPicky = false
     /// Open sessions without a transaction; the last was used last.
     var idle: [OpenSession] = []
     var opening = 0
@@ -80,6 +83,8 @@ final class Site {
 
     var waiting: Int { plain.count + picky.count }
 
+    func waiting(of customer: String) -> Int { plain.count(of: customer) + picky.count(of: customer) }
+
     /// What a session to it would be opened for; nil where it is known to take mail.
     var trial: Trials.Kind? {
         if proven { return nil }
@@ -88,7 +93,7 @@ final class Site {
     }
 
     /// A customer of which something waits.
-    var customerInFront: String { (plain.some(1).first ?? picky.first)?.message.customer ?? "" }
+    var customerInFront: String { (plain.some(1).first ?? picky.some(1).first)?.message.customer ?? "" }
 
     /// How many sessions it may have now.
     func limit(_ configured: Int, at now: Timestamp) -> Int {
