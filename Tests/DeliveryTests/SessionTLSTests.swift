@@ -85,6 +85,28 @@ import Testing
         }
     }
 
+    @Test func `TLS from the start is verified before a word is said`() async throws {
+        let certificate = try SelfSignedCertificate(for: "mx.example")
+        defer { certificate.remove() }
+        var configuration = SessionConfiguration()
+        configuration.roots = certificate.roots
+        for host in ["mx.example", "my.example"] {
+            let peer = try await ScriptedPeer.start(
+                [.startTLS, .say("220 peer"), .expect("EHLO out-1.example"), .say("250 peer"), .expect("QUIT")],
+                tls: try certificate.serverContext())
+            let bench = try SessionBench(configuration: configuration)
+            bench.opener.open(try SessionBench.plan(peer.port, host: host, tls: .implicit), for: bench.owner)
+            switch try await bench.owner.next() {
+            case .opened(let session, let facts):
+                #expect(host == "mx.example" && facts.tls == "TLSv1.3")
+                session.close()
+            case .failed(_, let answer): #expect(host == "my.example" && answer.phase == .starttls)
+            default: Issue.record("neither opened nor failed")
+            }
+            await peer.stop()
+        }
+    }
+
     @Test func `a handshake that never ends is ended`() async throws {
         let peer = try await ScriptedPeer.start(
             [.say("220 peer"), .expect("EHLO*"), .say("250-peer\r\n250 STARTTLS"), .expect("STARTTLS"), .say("220 go")])

@@ -96,9 +96,11 @@ class World:
         return wait_until(stands, 20, "it is at the relay", 0.1)
 
 
-def test_a_real_relay_takes_what_the_receiver_does_not_and_what_it_refuses_is_told(folder, started):
-    world = World(folder, started)
+@pytest.mark.parametrize("tls", ["required", "implicit"])
+def test_a_real_relay_takes_what_the_receiver_does_not_and_what_it_refuses_is_told(tls, folder, started):
+    world = World(folder, started, relay={"tls": tls})
     smarthost = world.smarthost(settings={
+        "smtpd_tls_wrappermode": "yes" if tls == "implicit" else "no",
         "smtpd_recipient_restrictions":
             "check_recipient_access inline:{ {unwanted@closed.example = 554 5.7.1 not through us either} }"})
     letter = send(world.figaro, "reader@closed.example", name="taken")

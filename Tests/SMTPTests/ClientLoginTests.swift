@@ -25,6 +25,27 @@ import Testing
         #expect(host.says("235 2.7.0 welcome") == .opened)
     }
 
+    @Test func `over TLS from the start has the banner and EHLO inside it`() {
+        let host = ClientTranscript(.fromTheStart, hasLogin: true)
+        #expect(host.waiting == .ehlo)
+        #expect(host.agreesOnTLS() == .wait)
+        #expect(host.waiting == .banner)
+        #expect(host.says("220 relay") == .ehlo)
+        #expect(host.says("250 relay\nAUTH PLAIN") == .authenticate(.plain))
+        #expect(host.says("235 2.7.0 welcome") == .opened)
+    }
+
+    @Test func `hears nothing in the clear where TLS comes first`() {
+        let host = ClientTranscript(.fromTheStart, hasLogin: true)
+        guard case .failed(let answer, quit: false) = host.says("220 relay") else {
+            Issue.record("it went on")
+            return
+        }
+        #expect(answer.phase == .starttls)
+        let silent = ClientTranscript(.fromTheStart)
+        #expect(silent.failsTLS() == .failed(ClientTranscript.answer(.starttls, .tls, "no"), quit: false))
+    }
+
     @Test func `is done with LOGIN else`() {
         let (host, action) = Self.encrypted("AUTH LOGIN CRAM-MD5")
         #expect(action == .authenticate(.login))

@@ -63,6 +63,8 @@ package enum TLSNeed: String, Sendable, Hashable {
     case opportunistic
     /// A verified certificate, or no session.
     case required
+    /// The same, from the first octet on (RFC 8314 section 3.3); of a relay alone.
+    case implicit
     /// Never asks for it.
     case none
 }

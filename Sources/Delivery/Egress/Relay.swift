@@ -9,7 +9,8 @@ extension IPMap {
         package var host: String
         package var port: Int
         package var tls: TLSNeed
-        /// Who we are there; nil where it knows us by our address. Only together with ``TLSNeed/required``.
+        /// Who we are there; nil where it knows us by our address. Only together with ``TLSNeed/required`` or
+        /// ``TLSNeed/implicit``.
         package var login: Login?
         /// What it is sent from: a declared pool's, or an address that leaves the choice to the system.
         package var sources: [Source]

@@ -109,6 +109,7 @@ package final class NIOSessionOpener: SessionOpener {
         case .none: .never
         case .opportunistic: unverified
         case .required: verified
+        case .implicit: verified.fromTheStart
         }
     }
 

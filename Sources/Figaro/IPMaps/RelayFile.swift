@@ -11,7 +11,7 @@ enum RelayFile {
             limits.messagesPerSession = nil
             let port = section.optional("port")?.int(1...65_535)
             let tls = section.optional("tls")
-            let need = (tls?.word(SiteFile.TLSWord.self) ?? .required).need
+            let need = (tls?.word(TLSWord.self) ?? .required).need
             let username = section.optional("username")?.value("a name without control characters") {
                 $0.unicodeScalars.contains { $0.value < 32 || $0.value == 127 } ? nil : $0
             }
@@ -22,18 +22,31 @@ enum RelayFile {
             if (username == nil) != (passwordFile == nil) {
                 section.whole.complain("“username” and “password_file” go together")
             }
-            if username != nil, need != .required {
-                tls?.complain("a password goes over verified TLS only: “required”, or leave “username” out")
+            if username != nil, need != .required, need != .implicit {
+                tls?.complain("a password goes over verified TLS only: “required” or “implicit”, or no “username”")
             }
             guard let host = section.required("host").flatMap(SiteFile.hostOrAddress) else { return nil }
             return RelayDeclaration(
                 relay: IPMap.Relay(
-                    name: "", host: host, port: port ?? 587, tls: need, sources: [],
+                    name: "", host: host, port: port ?? (need == .implicit ? 465 : 587), tls: need, sources: [],
                     messagesPerSession: messages ?? PoolDeclaration.messagesPerSession, limits: limits,
                     afterVolume: afterVolume),
                 username: username, passwordFile: passwordFile, pool: pool)
         }
         return read ?? nil
+    }
+
+    private enum TLSWord: String, CaseIterable {
+        case required, implicit, opportunistic, none
+
+        var need: TLSNeed {
+            switch self {
+            case .required: .required
+            case .implicit: .implicit
+            case .opportunistic: .opportunistic
+            case .none: .none
+            }
+        }
     }
 
     private static func returnPath(_ field: Field?) {

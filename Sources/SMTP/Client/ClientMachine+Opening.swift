@@ -47,6 +47,10 @@ extension ClientMachine {
         guard case .handshake = state else { return .wait }
         tls = version
         features = HostFeatures()
+        if secrecy == .fromTheStart {
+            state = .banner
+            return .wait
+        }
         state = .ehlo
         return .ehlo
     }
@@ -65,7 +69,7 @@ extension ClientMachine {
     /// for TLS with PLAIN).
     private mutating func introduce() -> ClientAction {
         guard hasLogin else { return open() }
-        guard tls != nil, secrecy == .always else {
+        guard tls != nil, secrecy.isVerified else {
             state = .auth(.plain)
             return fail(.trouble(.tls, "a password is for verified TLS only"), quit: true)
         }

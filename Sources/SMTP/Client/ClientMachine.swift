@@ -8,6 +8,10 @@ struct ClientMachine: ~Copyable {
     /// What is asked of TLS.
     enum Secrecy {
         case never, ifOffered, always
+        /// As `always`, but TLS comes before the banner (RFC 8314 section 3.3).
+        case fromTheStart
+
+        var isVerified: Bool { self == .always || self == .fromTheStart }
     }
 
     /// What an envelope asks of a host.
@@ -87,6 +91,10 @@ struct ClientMachine: ~Copyable {
 
     mutating func connected() -> ClientAction {
         guard case .connecting = state else { return .wait }
+        if secrecy == .fromTheStart {
+            state = .handshake
+            return .handshake
+        }
         state = .banner
         return .wait
     }

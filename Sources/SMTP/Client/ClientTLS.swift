@@ -8,6 +8,8 @@ package enum ClientTLS: Sendable {
     case ifOffered(NIOSSLContext)
     /// A certificate that is verified by this context, or no session.
     case always(NIOSSLContext)
+    /// The same, but before the host has said a word.
+    case fromTheStart(NIOSSLContext)
 
     /// Takes every certificate, and every version that is better than nothing.
     package static func unverified() throws -> ClientTLS {
@@ -25,11 +27,17 @@ package enum ClientTLS: Sendable {
         return .always(try NIOSSLContext(configuration: configuration))
     }
 
+    /// As verified, but for a port where TLS comes first (RFC 8314 section 3.3).
+    package var fromTheStart: ClientTLS {
+        if case .always(let context) = self { .fromTheStart(context) } else { self }
+    }
+
     var secrecy: ClientMachine.Secrecy {
         switch self {
         case .never: .never
         case .ifOffered: .ifOffered
         case .always: .always
+        case .fromTheStart: .fromTheStart
         }
     }
 
@@ -37,7 +45,7 @@ package enum ClientTLS: Sendable {
     func handler(host: String) throws -> NIOSSLClientHandler? {
         switch self {
         case .never: return nil
-        case .ifOffered(let context), .always(let context):
+        case .ifOffered(let context), .always(let context), .fromTheStart(let context):
             do {
                 return try NIOSSLClientHandler(context: context, serverHostname: host)
             } catch let error as NIOSSLExtraError where [.cannotUseIPAddressInSNI, .invalidSNIHostname].contains(error)
