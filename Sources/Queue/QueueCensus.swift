@@ -27,11 +27,14 @@ package final class QueueCensus: Sendable {
         /// Those with most works by name (as traces name them; a domain where it is not known), and the rest together.
         package var sites: [(name: String, counts: CensusCounts)] = []
         package var others = CensusCounts()
+        /// What waits for relays, by their names.
+        package var relays: [String: RelayBacklog] = [:]
     }
 
     private struct State {
         var figures = Figures()
         var counting: [String: CensusCounts] = [:]
+        var relays: [String: RelayBacklog] = [:]
         var place: CensusPlace?
         var isCounting = false
     }
@@ -70,6 +73,9 @@ package final class QueueCensus: Sendable {
                     let isKnown = state.counting[domain] != nil || state.counting.count < Self.domains
                     state.counting[isKnown ? domain : "", default: CensusCounts()].add(counts)
                 }
+                for (name, backlog) in page.relays where state.relays[name] != nil || state.relays.count < Self.top {
+                    state.relays[name, default: RelayBacklog()].add(backlog)
+                }
                 state.place = next
             }
         }
@@ -77,9 +83,9 @@ package final class QueueCensus: Sendable {
     }
 
     private func finish(at now: Timestamp) {
-        let counted = state.withLock { state in
-            defer { state.counting = [:] }
-            return state.counting
+        let (counted, relays) = state.withLock { state in
+            defer { (state.counting, state.relays) = ([:], [:]) }
+            return (state.counting, state.relays)
         }
         var sites: [String: CensusCounts] = [:]
         for (domain, counts) in counted {
@@ -87,6 +93,7 @@ package final class QueueCensus: Sendable {
         }
         let sorted = sites.sorted { ($1.value.total, $0.key) < ($0.value.total, $1.key) }
         var figures = Figures(at: now)
+        figures.relays = relays
         for (name, counts) in sorted {
             if figures.sites.count < Self.top, !name.isEmpty {
                 figures.sites.append((name, counts))
@@ -125,18 +132,48 @@ package struct CensusCounts: Sendable, Hashable {
     }
 }
 
-/// Where counting goes on: first by domain through what is free, then by message through what is held.
+/// Works that wait for one relay.
+package struct RelayBacklog: Sendable, Hashable {
+    package var works = 0
+    /// When the first of them came to it, and when the first is given up.
+    package var entered = Timestamp.distantFuture
+    package var until = Timestamp.distantFuture
+
+    package init(works: Int = 0, entered: Timestamp = .distantFuture, until: Timestamp = .distantFuture) {
+        self.works = works
+        self.entered = entered
+        self.until = until
+    }
+
+    package mutating func add(_ other: RelayBacklog) {
+        works += other.works
+        entered = min(entered, other.entered)
+        until = min(until, other.until)
+    }
+}
+
+extension RelayBacklog {
+    package init(_ relay: Progress.AtRelay) { self.init(works: 1, entered: relay.entered, until: relay.until) }
+}
+
+/// Where counting goes on: first by domain through what is free, then by message through what is held, then by deadline
+/// through what is at a relay, which alone reads rows.
 package enum CensusPlace: Sendable, Hashable {
     case free(Lane, after: Position)
     case held(after: WorkKey)
+    case relay(after: Timestamp, WorkKey)
 
     package static let start = CensusPlace.free(Lane(domain: "", customer: ""), after: .start)
     package static let heldStart = CensusPlace.held(after: WorkKey(message: MessageID(value: 0), domain: ""))
+    package static let relayStart = CensusPlace.relay(
+        after: Timestamp(milliseconds: .min), WorkKey(message: MessageID(value: 0), domain: ""))
 }
 
 package struct CensusPage: Sendable {
     /// By recipient domain.
     package var counts: [String: CensusCounts] = [:]
+    /// By the name of the relay.
+    package var relays: [String: RelayBacklog] = [:]
     /// nil at the end.
     package var next: CensusPlace?
 

@@ -131,6 +131,11 @@ enum SQL: String, KeptStatement {
         SELECT message, domain FROM waiting WHERE held = 1 AND (message, domain) > (?1, ?2)
         ORDER BY message, domain LIMIT ?3
         """
+    case censusRelays = """
+        SELECT until, message, domain, progress FROM waiting
+        WHERE until IS NOT NULL AND (until, message, domain) > (?1, ?2, ?3)
+        ORDER BY until, message, domain LIMIT ?4
+        """
 }
 
 /// What looks at the whole queue, for people who ask how much there is; nothing waits for it.

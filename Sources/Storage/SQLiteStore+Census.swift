@@ -16,6 +16,10 @@ extension SQLiteStore {
                 let statement = try access.statement(SQL.censusHeld).bind(1, key.message).bind(2, key.domain)
                     .bind(3, Int64(limit))
                 return try Self.held(statement, limit, ages)
+            case .relay(let until, let key):
+                let statement = try access.statement(SQL.censusRelays).bind(1, until).bind(2, key.message)
+                    .bind(3, key.domain).bind(4, Int64(limit))
+                return try Self.atRelays(statement, limit)
             }
         }
     }
@@ -58,6 +62,25 @@ extension SQLiteStore {
             let (message, domain) = (row.id(0), row.text(1))
             page.counts[domain, default: CensusCounts()].held[CensusCounts.age(of: message, among: ages)] += 1
             if looked == limit { page.next = .held(after: WorkKey(message: message, domain: domain)) }
+            return true
+        }
+        if looked < limit { page.next = .relayStart }
+        return page
+    }
+
+    /// A row that cannot be read is counted nowhere; it is told about where it is handed out.
+    private static func atRelays(_ statement: Prepared, _ limit: Int) throws -> CensusPage {
+        var page = CensusPage()
+        var looked = 0
+        try statement.rows { row in
+            looked += 1
+            var packed = row.unpacker(3)
+            if let relay = try? packed.progress(due: row.time(0)).relay {
+                page.relays[relay.name, default: RelayBacklog()].add(RelayBacklog(relay))
+            }
+            if looked == limit {
+                page.next = .relay(after: row.time(0), WorkKey(message: row.id(1), domain: row.text(2)))
+            }
             return true
         }
         return page

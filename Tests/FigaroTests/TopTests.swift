@@ -20,7 +20,9 @@ struct TopTests {
                     name: "vienna-\($0)", address: "203.0.113.\($0)", delivered: 1, refused: 0, sessions: 1,
                     state: "active")
             },
-            refusals: [TopReport.Refusal(cause: "greylist", rate: 3.25)], queueMessages: 12,
+            refusals: [TopReport.Refusal(cause: "greylist", rate: 3.25)],
+            relays: [TopReport.Relay(name: "provider", works: 12, oldestSeconds: 7_500, blocked: "refused")],
+            queueMessages: 12,
             inFlight: 9, waiting: 3, held: 1, oldest: nil, oldestSeconds: 93_784, sessionsIn: 4, busy: 1, idle: 2,
             opening: 3, blockedSites: 1,
             heldCustomers: 0,
@@ -42,6 +44,7 @@ struct TopTests {
         let lines = TopScreen(report: Self.report(sites: 50, sources: 50)).lines(width: width, height: height)
         #expect(lines.count <= max(1, height) && lines.allSatisfy { $0.count <= width })
         guard height >= 24 else { return }
+        #expect(lines.contains { $0.hasPrefix("relays    provider 12 waiting since 2h 5m, NOT NOW: refused") })
         #expect(lines.contains { $0.hasPrefix("0.mx.example") } && lines.contains { $0.hasPrefix("vienna-0") })
     }
 

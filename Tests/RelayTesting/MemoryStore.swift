@@ -290,6 +290,9 @@ package final class MemoryStore: QueueStore {
                     counts.waiting[age] += 1
                 }
                 page.counts[row.key.domain] = counts
+                if let relay = row.progress.relay {
+                    page.relays[relay.name, default: RelayBacklog()].add(RelayBacklog(relay))
+                }
             }
             return page
         }

@@ -183,7 +183,7 @@ import Testing
         _ = try store.filed(QueueFilter(sender: "eve@example.com"), after: MessageID(value: 0), limit: 10)
         _ = try store.unfiled(after: mail.id, limit: 10)
         _ = try store.pastRelay(by: now, limit: 10)
-        for place in [CensusPlace.start, .heldStart] {
+        for place in [CensusPlace.start, .heldStart, .relayStart] {
             _ = try store.census(from: place, limit: 10, dueBy: now, ages: [])
         }
     }

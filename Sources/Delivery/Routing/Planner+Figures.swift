@@ -23,6 +23,8 @@ package struct DeliveryFigures: Sendable, Hashable {
     package var coolingPaths: [Cause: Int] = [:]
     /// Ranges that a receiver turned away, each counted at each.
     package var openBreakers = 0
+    /// Why relays are not asked at this moment, by their names; nil of one that is.
+    package var relays: [String: String?] = [:]
 }
 
 extension Planner {
@@ -40,6 +42,11 @@ extension Planner {
             figures.idle += site.idle.count
             figures.busy += site.sessions - site.opening - site.idle.count
             if let block = site.blocked, block.until > now { figures.blockedSites += 1 }
+        }
+        for name in table.relays.keys {
+            let state = domains[Self.place(ofRelay: name)]
+            let block = [state?.blocked, state?.site?.blocked].compactMap(\.self).first { $0.until > now }
+            figures.relays.updateValue(block?.why, forKey: name)
         }
         for receiver in receivers.values {
             for cooldown in receiver.paths.values.lazy.compactMap(\.cooldown) where cooldown.until > now {

@@ -72,7 +72,8 @@ extension TopReport {
             time: UTCTime.text(now), seconds: span, accepted: since.total(\.messages), octets: since.total(\.octets),
             delivered: since.ends(.delivered), deferred: since.outcomes(.deferred), failed: since.failed,
             sites: Self.sites(since, page.engine.sites()), sources: Self.sources(last.sources, next.sources, span),
-            refusals: since.refusals, queueMessages: counts?.messages, inFlight: figures.works,
+            refusals: since.refusals, relays: Self.relays(figures.relays, page, now),
+            queueMessages: counts?.messages, inFlight: figures.works,
             waiting: counts?.waiting, held: counts?.held, oldest: oldest.map { UTCTime.text($0) },
             oldestSeconds: oldest.map { Int(max(0, (now - $0).milliseconds) / 1_000) },
             sessionsIn: page.intake.sessionCount, busy: figures.busy, idle: figures.idle, opening: figures.opening,
@@ -103,6 +104,19 @@ extension TopReport {
             sites[name] = site
         }
         return Array(sites.values.sorted(by: isBusier).prefix(TopDesk.rows))
+    }
+
+    private static func relays(
+        _ known: [String: String?], _ page: MetricsPage, _ now: Timestamp
+    ) -> [Relay]? {
+        let backlogs = (try? page.census.figures())?.relays ?? [:]
+        let names = Set(known.keys).union(backlogs.keys).sorted().prefix(TopDesk.rows)
+        guard !names.isEmpty else { return nil }
+        return names.map { name in
+            Relay(
+                name: name, works: backlogs[name]?.works ?? 0, oldestSeconds: backlogs[name]?.seconds(at: now) ?? 0,
+                blocked: known[name] ?? nil)
+        }
     }
 
     private static func isBusier(_ left: Site, _ right: Site) -> Bool {

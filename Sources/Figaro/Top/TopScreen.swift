@@ -48,9 +48,15 @@ struct TopScreen {
             "sources   \(report.sourcesUsable) usable, \(report.sourcesOff) not; memory "
                 + (report.memory.map { Self.size($0) } ?? "?"),
         ]
+        if let relays = report.relays { lines.append("relays    " + relays.map(Self.said).joined(separator: "; ")) }
         let refusals = report.refusals.map { "\($0.cause) \(Self.rate($0.rate))" }.joined(separator: ", ")
         lines.append("refused   " + (refusals.isEmpty ? "nothing" : refusals))
         return lines
+    }
+
+    private static func said(_ relay: TopReport.Relay) -> String {
+        "\(relay.name) \(relay.works) waiting" + (relay.works > 0 ? " since \(age(relay.oldestSeconds))" : "")
+            + (relay.blocked.map { ", NOT NOW: \($0)" } ?? "")
     }
 
     /// One line where there is no screen.

@@ -67,13 +67,22 @@ private struct SiteNames {
 
     /// Where it goes now, or else where it was tried last, or else its domain.
     mutating func name(of part: QueueEntry.Part) -> String {
-        if let relay = part.progress.relay { return "relay \(relay.name)" }
+        if let relay = part.progress.relay { return name(ofRelay: "relay \(relay.name)") }
         if let known = notes[part.domain] { return known?.name ?? part.progress.site ?? part.domain }
         if notes.count >= Tallies.limit { notes.removeAll() }
         let note = queue.site(of: part.domain)
         notes[part.domain] = .some(note)
         if let note, sites.count < Tallies.limit { sites[note.name] = note }
         return note?.name ?? part.progress.site ?? part.domain
+    }
+
+    /// Delivery knows a relay under this name as it knows a domain.
+    private mutating func name(ofRelay name: String) -> String {
+        if notes[name] == nil, notes.count < Tallies.limit {
+            notes[name] = .some(queue.site(of: name))
+            sites[name] = notes[name] ?? nil
+        }
+        return name
     }
 
     func noted(_ group: QueueSummary.Group) -> QueueSummary.Group {
