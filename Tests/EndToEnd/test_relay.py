@@ -18,6 +18,7 @@ from servers.receiver import Receiver
 from servers.smarthost import Smarthost
 from servers.unbound import Unbound
 from test_causes import events, send, wait_for_end
+from test_metrics import ask
 
 
 class Closed(Provider):
@@ -146,7 +147,11 @@ def test_a_wrong_password_keeps_mail_until_it_is_corrected(folder, started):
     smarthost = world.smarthost()
     letter = send(world.figaro, "reader@closed.example", name="locked")
     wait_until(lambda: "535" in world.at_relay(letter), 20, "an operator sees why", 0.2)
-    assert "relay provider" in world.figaro.command("queue", "summary")
+    summary = world.figaro.command("queue", "summary")
+    assert "relay provider" in summary and "535" in summary, summary
+    port = world.figaro.settings["metrics"]["port"]
+    wait_until(lambda: 'figaro_relay_works{relay="provider"} 1' in ask(port, "/metrics")[1], 40, "it is counted", 0.5)
+    assert 'figaro_relay_resting{relay="provider"} 1' in ask(port, "/metrics")[1]
     log = world.figaro.process.output.read_text()
     assert "the relay does not take our credentials" in log and "wr0ng" not in log
     world.write_password("s3cret")

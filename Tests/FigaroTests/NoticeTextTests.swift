@@ -53,6 +53,40 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("en", 2, "asked 2 times to deliver it", "That service said:"),
+        ("en", 0, "could not be reached in time", ""),
+        ("de", 2, "2 Mal um die Zustellung gebeten", "Dieser Dienst antwortete:"),
+        ("de", 0, "nicht rechtzeitig zu erreichen", ""),
+    ])
+    func `have the receiver's words first and then the relay's`(
+        _ language: String, _ handed: Int, _ told: String, _ said: String
+    ) throws {
+        let texts = try #require(Self.builtIn[language])
+        let now = Timestamp(milliseconds: 1_800_000_000_000)
+        let report = RecipientReport(
+            recipient: Address(localPart: "c", domain: "d.example"), kind: handed > 0 ? .failed : .expired, reason: "x",
+            refusal: Refusal(
+                host: "mx.d.example", phase: .rcpt, answer: .reply(Reply(554, nil, "listed by zen")), cause: .source,
+                at: now), at: now,
+            way: RecipientReport.Way(
+                sources: 4, attempts: 5, relay: "provider", handed: handed, said: "connection refused",
+                reply: handed > 0 ? Reply(550, nil, "not through us") : nil))
+        let notice = Notice(
+            id: MessageID(value: 1), boundary: "b", date: now, hostname: "relay.example",
+            to: Address(localPart: "a", domain: "b.example"),
+            about: Notice.About(id: MessageID(value: 2), arrived: now, expires: now, request: nil), kind: .failure,
+            reports: [report], texts: texts)
+        let text = notice.explanation(of: report)
+        let order = ["listed by zen", "4", told, said, handed > 0 ? "not through us" : ""].filter { !$0.isEmpty }
+        var rest = text[...]
+        for words in order {
+            let found = try #require(rest.firstRange(of: words), "\(words) in \(text)")
+            rest = rest[found.upperBound...]
+        }
+        #expect(!text.contains("{") && !text.contains("connection refused") && !text.contains("provider"), "\(text)")
+    }
+
     @Test func `may be added and replaced by files`() throws {
         let folder = try TemporaryFolder()
         let english = String(decoding: PackageResources.notice_en_yaml, as: UTF8.self)

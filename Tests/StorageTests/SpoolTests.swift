@@ -83,6 +83,18 @@ import Testing
         let works = try store.works(all.map { $0.key() }, bytes: 1_000).works
         #expect(works.map(\.progress) == works.map { Progress(due: $0.progress.due) })
         #expect(works.count == 3)
+        // What goes to a relay from now on has its deadline beside rows that never had one.
+        #expect(try store.pastRelay(by: .distantFuture, limit: 5).isEmpty)
+        let until = time.now() + .hours(24)
+        var handed = all[2].deferred(due: time.now())
+        handed.remaining?.progress.relay = Progress.AtRelay(
+            name: "provider", entered: time.now(), until: until, cause: .source)
+        var handing = StoreBatch(at: time.now())
+        handing.settled = [handed]
+        _ = try store.write(handing)
+        #expect(try store.pastRelay(by: until, limit: 5).map(\.key) == [all[2].key()])
+        #expect(try store.works([all[2].key()], bytes: 1_000).works.first?.progress.relay?.until == until)
+        #expect(try store.census(from: .relayStart, limit: 9, dueBy: until, ages: []).relays["provider"]?.works == 1)
         var batch = StoreBatch(at: time.now())
         batch.steered = [
             Steering(key: all[0].key(), change: .hold(Hold(at: time.now(), by: "root (uid 0)", reason: "why")))
@@ -91,7 +103,7 @@ import Testing
         let lane = Lane(domain: "example.org", customer: "acme")
         #expect(try store.positions(lane, after: .start, dueBy: time.now(), limit: 5).count == 2)
         #expect(try store.expired(by: .distantFuture, after: nil, limit: 5).count == 2)
-        #expect(try store.counts() == QueueCounts(messages: 3, works: 3, held: 1, domains: 1, untold: 0))
+        #expect(try store.counts() == QueueCounts(messages: 3, works: 3, held: 1, domains: 1, untold: 0, atRelays: 1))
     }
 
     @Test func `of the first version is brought to this one with all that waits in it`() throws {

@@ -88,7 +88,8 @@ extension Planner {
 
     /// Tells the first of those that wait why nothing is tried.
     mutating func tell(_ site: Site, _ why: String, until: Timestamp) {
-        for parcel in (site.plain.some(Self.tracedAtOnce) + site.picky.some(Self.tracedAtOnce)).prefix(Self.tracedAtOnce) {
+        let waiting = site.plain.some(Self.tracedAtOnce) + site.picky.some(Self.tracedAtOnce)
+        for parcel in waiting.prefix(Self.tracedAtOnce) {
             traceUnattempted(parcel, site: site.name, .trouble(.local, why), phase: .connect, next: until)
         }
     }
