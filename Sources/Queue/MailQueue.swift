@@ -96,6 +96,9 @@ package final class MailQueue: Sendable {
         notifier.withLock { $0 }?.replace(settings)
     }
 
+    /// nil where nobody is told of anything.
+    var noticeSettings: NoticeSettings? { notifier.withLock { $0 }?.settings }
+
     /// Refuses new mail, writes what waits, and ends the threads. Blocks until it is done. What is settled after it is
     /// lost, so Delivery stops first.
     package func stop() {

@@ -207,6 +207,10 @@ import Testing
             held = Self.holdings(&again).map(\.customer)
         }
         #expect(held == ["bad"], "the third one")
+        // Other orders come before those who keep them have heard of this one: it stands.
+        again.planner.steer(StandingOrders(), at: again.now)
+        #expect(again.planner.order(about: "bad") != nil)
+        again.planner.steer(again.planner.orders, at: again.now)
         _ = again.take()
         again.planner.steer(StandingOrders(), at: again.now)
         again.collect()

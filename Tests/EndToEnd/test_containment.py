@@ -1,6 +1,8 @@
 """Rotation makes up for what neighbours did; it is no way round what a receiver thinks of one customer's mail."""
 
 import collections
+import email
+import email.policy
 import json
 import random
 import re
@@ -20,7 +22,8 @@ from servers.provider import Provider, Watch
 def relay(folder, started, watch, schedule, budget=4, ranges=None, **more):
     sites = {each.domain: {"host": each.address, "port": each.port, "tls": "none"} for each in watch.providers}
     figaro = started(Figaro(folder / "figaro", ipmap={
-        "ranges": ranges or {"loop": range_of_254()}, "pools": {"main": {"members": ["loop"], "messages_per_session": 1}},
+        "ranges": ranges or {"loop": range_of_254()},
+        "pools": {"main": {"members": ["loop"], "messages_per_session": 1}},
         "routes": {"default": {"steps": [f"pool main/{budget}"]}}, "sites": sites}, configuration={
             "delivery": {"allow": [f"{each.address}/32:{each.port}" for each in watch.providers],
                          "schedule": schedule, "jitter": 0}, **more}))
@@ -113,6 +116,53 @@ def test_a_customer_who_burns_addresses_is_held_and_the_others_mail_flows(folder
     wait_until(lambda: len(watch.providers[1].messages) == before + 25, 40, "what was held goes")
     assert not held()
     assert not held_ids()
+
+
+def test_the_postmaster_is_told_once_of_a_hold(folder, started):
+    watch = started(Watch(Trap("127.66.2.8"), Provider("127.66.2.9")))
+    trap, house = watch.providers
+    ranges = {"loop": {"cidr": "127.77.0.0/27", "exclude": ["127.77.0.0"], "ehlo": "out-{4}.relay.example"}}
+    figaro = relay(folder, started, watch, ["1h"], budget=1, ranges=ranges, postmaster=f"postmaster@{house.domain}",
+                   containment={"sources_per_site": 3, "sources": 20},
+                   customers={"bad": {"networks": ["127.0.0.2"]}, "good": {"networks": ["127.0.0.3"]}})
+    held = lambda: json.loads(figaro.command("customer", "show", "bad", "--json"))["state"] == "held"
+    sent = 0
+    while not held():
+        assert (sent := sent + 4) <= 400
+        send(figaro, 4, "reader@trap.example", text=b"buy cheap pills\r\n", name=f"s{sent}-")
+    [(_, raw)] = wait_until(lambda: list(house.messages), 60, "the postmaster's notice")
+    notice = email.message_from_bytes(raw, policy=email.policy.default)
+    assert [each.addr_spec for each in notice["To"].addresses] == [f"postmaster@{house.domain}"]
+    assert [each.addr_spec for each in notice["From"].addresses] == ["MAILER-DAEMON@relay.example"]
+    assert "bad" in notice["Subject"] and notice["Auto-Submitted"] == "auto-generated"
+    said = notice.get_content()
+    assert "blocked using our own list" in said, said
+    assert re.search(r"^    \S+: 3\r?$", said, re.M), said
+    assert "figaro customer release bad" in said, said
+    # Nobody is told twice, whatever is restarted, and of the next hold there is another one.
+    book = figaro.spool / "steering.json"
+    wait_until(lambda: "notice" not in book.read_text(), 20, "it is written down that it was told")
+    figaro.kill()
+    figaro.start()
+    assert held()
+    # Killed before it was committed: it is made again.
+    figaro.command("customer", "release", "bad", "--reason", "cleaned up")
+    order = json.loads(book.read_text())
+    figaro.kill()
+    order["customers"] = [{"name": "bad", "order": {
+        "by": "burn budget", "reason": "made up", "since": 1_790_000_000_000, "notice": "due"}}]
+    book.write_text(json.dumps(order))
+    figaro.start()
+    # A crash repeats at most what was delivered and not yet written down.
+    told = lambda: {email.message_from_bytes(content)["Message-ID"] for _, content in list(house.messages)
+                    if b"burn" in content}
+    wait_until(lambda: len(told()) == 2, 60, "another hold, another notice")
+    wait_until(lambda: "notice" not in book.read_text(), 20, "it is written down that it was told")
+    figaro.kill()
+    figaro.start()
+    send(figaro, 1, f"reader@{house.domain}", customer="127.0.0.3", name="zebra")
+    wait_until(lambda: any(b"zebra" in content for _, content in house.messages), 60, "mail of others")
+    assert len(told()) == 2
 
 
 def test_what_a_customer_burned_is_known_after_a_kill(folder, started):

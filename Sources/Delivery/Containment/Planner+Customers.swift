@@ -73,6 +73,7 @@ extension Planner {
     private mutating func holdCustomer(_ customer: String, _ why: String) {
         let order = StandingOrders.Order(by: Self.budgetName, reason: why, since: now)
         orders.customers[customer] = order
+        unkept[customer] = order
         withdraw(customer: customer)
         askedToHold[customer] = now
         actions.append(.hold(customer: customer, order, isNew: true))

@@ -20,6 +20,15 @@ package struct StandingOrders: Sendable, Hashable {
         package var since: Timestamp
         /// nil: until it is taken back.
         package var until: Timestamp?
+        /// nil: nobody is to be told of it any more.
+        package var notice: Notice?
+
+        /// What the postmaster is still to be told of it.
+        package enum Notice: Sendable, Hashable {
+            case due
+            /// By this message; whether it is in safe keeping is not known yet.
+            case made(MessageID)
+        }
 
         package init(by: String, reason: String, since: Timestamp, until: Timestamp? = nil) {
             self.by = by

@@ -17,6 +17,8 @@ extension Planner {
         self.now = now
         let old = orders
         orders = given.inForce(at: now)
+        for name in orders.customers.keys { unkept[name] = nil }
+        orders.customers.merge(unkept) { given, _ in given }
         ordersEnd = orders.nextEnd
         if old.holds != orders.holds { hold() }
         if old.suspensions != orders.suspensions { suspend(before: old.suspensions) }

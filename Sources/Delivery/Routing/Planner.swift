@@ -28,6 +28,8 @@ package struct Planner {
     var keptBack: Set<String> = []
     /// What receivers made of each customer's mail.
     var customers: [String: CustomerRecord] = [:]
+    /// Holds of our own that those who keep the orders have not named yet.
+    var unkept: [String: StandingOrders.Order] = [:]
     /// When the queue was last asked to hold what came of a held one.
     var askedToHold: [String: Timestamp] = [:]
     /// By number of the source.

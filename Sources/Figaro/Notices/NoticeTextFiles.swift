@@ -20,10 +20,11 @@ enum NoticeTextFiles {
         guard let folder else { return problems.isEmpty ? texts : nil }
         var own: [String: String] = [:]
         for name in YAMLFolder.files(in: folder, called: "the folder of texts for notices", problems) ?? [] {
-            guard let file = YAMLFile.read("\(folder)/\(name)", problems), let read = decode(file) else { continue }
+            guard let file = YAMLFile.read("\(folder)/\(name)", problems), var read = decode(file) else { continue }
             if let other = own.updateValue(name, forKey: read.language) {
                 file.complain("has the language “\(read.language)”, which \(other) has as well")
             }
+            read.held = read.held ?? texts[read.language]?.held ?? texts["en"]?.held
             texts[read.language] = read
         }
         return problems.isEmpty ? texts : nil
@@ -39,6 +40,8 @@ enum NoticeTextFiles {
             let delay = section.required("delay").flatMap(passage)
             let success = section.required("success").flatMap(passage)
             let undeliverable = section.required("undeliverable").flatMap(passage)
+            // Files of one's own that were written before there were such notices have the built-in English.
+            let held = section.optional("held").flatMap(passage)
             let said = section.required("said").flatMap(text)
             let expired = section.required("expired").flatMap(text)
             let noAnswer = section.required("no_answer").flatMap(text)
@@ -61,7 +64,7 @@ enum NoticeTextFiles {
                 undeliverable: undeliverable, said: said, expired: expired, noAnswer: noAnswer,
                 noAnswerYet: noAnswerYet, trouble: trouble, relayed: relayed, relayRefused: relayRefused,
                 relayDown: relayDown, relaySaid: relaySaid, reasons: reasons, advice: advice ?? [:],
-                headersFollow: headersFollow, messageFollows: messageFollows)
+                headersFollow: headersFollow, messageFollows: messageFollows, held: held)
         }
         return read ?? nil
     }

@@ -57,12 +57,16 @@ struct Relay {
         }
         group.next().scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in book.noticeEnds() }
         let queue = kept.queue
-        let warden = CustomerWarden(queue: queue, book: book, logger: Logger(label: "containment"))
+        let warden = CustomerWarden(queue: queue, book: book, logger: Logger(label: "containment")) { name in
+            engine.customers().first { $0.name == name }?.burns ?? [:]
+        }
         engine.setHolder(warden.holdBurner)
         engine.start()
         try await OwnThread.run { try queue.start() }
         let ids = MessageID.Generator(after: queue.highestID)
         if let notices = loaded.noticeSettings(ids, group.next()) { try queue.startNotices(notices) }
+        // At once what a crash left untold, and later what could not be told.
+        group.next().scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(5)) { _ in warden.tellPostmaster() }
         try privileges.regain()
         let intake = try IntakeServer(
             configuration: node.intake, queue: queue, contentFiles: kept.contents,

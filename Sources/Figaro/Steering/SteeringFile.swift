@@ -24,6 +24,8 @@ struct SteeringFile: Sendable {
             /// Milliseconds since 1970.
             var since: Int64
             var until: Int64?
+            /// `due`, or the id of a notice; an older file has none.
+            var notice: String?
         }
 
         struct Hold: Codable {
@@ -87,14 +89,17 @@ struct SteeringFile: Sendable {
     }
 
     private static func order(_ order: Document.Order) -> StandingOrders.Order {
-        StandingOrders.Order(
+        var read = StandingOrders.Order(
             by: order.by, reason: order.reason, since: Timestamp(milliseconds: order.since),
             until: order.until.map { Timestamp(milliseconds: $0) })
+        read.notice = order.notice.map { text in MessageID(text).map { .made($0) } ?? .due }
+        return read
     }
 
     private static func order(_ order: StandingOrders.Order) -> Document.Order {
         Document.Order(
-            by: order.by, reason: order.reason, since: order.since.milliseconds, until: order.until?.milliseconds)
+            by: order.by, reason: order.reason, since: order.since.milliseconds, until: order.until?.milliseconds,
+            notice: order.notice.map { notice in if case .made(let id) = notice { id.description } else { "due" } })
     }
 
     private static func document(_ orders: StandingOrders) -> Document {

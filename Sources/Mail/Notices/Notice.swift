@@ -98,22 +98,32 @@ package struct Notice: Sendable {
     }
 
     private func writeHeader(to buffer: inout ByteBuffer) {
+        Self.writeHeader(
+            to: &buffer, from: texts.from, hostname: hostname, to: to,
+            subject: PlainText.line(filled(passage.subject)), date: date, id: id)
+        // RFC 3834 section 5: nobody is to answer it.
+        buffer.writeStaticString("Auto-Submitted: auto-replied\r\n")
+        buffer.writeString(
+            "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"\(boundary)\"\r\n\r\n")
+    }
+
+    /// The fields of all that we write ourselves.
+    static func writeHeader(
+        to buffer: inout ByteBuffer, from name: String, hostname: String, to: Address, subject: String,
+        date: Timestamp, id: MessageID
+    ) {
         buffer.writeStaticString("From: ")
-        let from = PlainText.line(texts.from, limit: 100)
+        let from = PlainText.line(name, limit: 100)
         if from.utf8.allSatisfy({ $0 < 128 }) {
             buffer.writeString("\"\(from.filter { $0 != "\"" && $0 != "\\" })\"")
         } else {
             buffer.writeUnstructured(from, column: 6)
         }
         buffer.writeString(" <MAILER-DAEMON@\(hostname)>\r\nTo: <\(to)>\r\nSubject: ")
-        buffer.writeUnstructured(PlainText.line(filled(passage.subject)), column: 9)
+        buffer.writeUnstructured(subject, column: 9)
         buffer.writeStaticString("\r\nDate: ")
         buffer.writeDateTime(date)
         buffer.writeString("\r\nMessage-ID: <\(id)@\(hostname)>\r\nMIME-Version: 1.0\r\n")
-        // RFC 3834 section 5: nobody is to answer it.
-        buffer.writeStaticString("Auto-Submitted: auto-replied\r\n")
-        buffer.writeString(
-            "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"\(boundary)\"\r\n\r\n")
     }
 
     var passage: NoticeTexts.Passage { texts.passage(kind, undeliverable: isUndeliverable) }

@@ -2,7 +2,7 @@
 ///
 /// Words in braces are replaced: `{host}` the relay, `{date}` when the message came, `{id}` its id here, `{until}` how
 /// long it will be tried, `{remote}` a receiver's host, `{domain}` the recipient's domain, `{limit}` the octets that a
-/// host takes.
+/// host takes. Of a held customer: `{customer}` its name, `{why}` the reason, `{receivers}` lines of those that refused.
 package struct NoticeTexts: Sendable, Hashable {
     /// A tag such as `de` (RFC 5646 section 2.1).
     package var language: String
@@ -13,6 +13,8 @@ package struct NoticeTexts: Sendable, Hashable {
     package var success: Passage
     /// To the postmaster, about a notice that could not be delivered.
     package var undeliverable: Passage
+    /// To the postmaster, about a customer who was held; nil where nothing is said.
+    package var held: Passage?
     /// Before a receiver's words.
     package var said: String
     /// Where a deadline passed, before what stood in the way.
@@ -49,7 +51,7 @@ package struct NoticeTexts: Sendable, Hashable {
         language: String, from: String, failure: Passage, delay: Passage, success: Passage, undeliverable: Passage,
         said: String, expired: String, noAnswer: String, noAnswerYet: String, trouble: String, relayed: String,
         relayRefused: String, relayDown: String, relaySaid: String, reasons: [NoticeReason: String],
-        advice: [Cause: String], headersFollow: String, messageFollows: String
+        advice: [Cause: String], headersFollow: String, messageFollows: String, held: Passage? = nil
     ) {
         self.language = language
         self.from = from
@@ -70,6 +72,7 @@ package struct NoticeTexts: Sendable, Hashable {
         self.advice = advice
         self.headersFollow = headersFollow
         self.messageFollows = messageFollows
+        self.held = held
     }
 
     package func passage(_ kind: NoticeKind, undeliverable isUndeliverable: Bool) -> Passage {
@@ -96,6 +99,7 @@ package struct NoticeTexts: Sendable, Hashable {
 
     /// The words in braces that a file may use.
     package static let words = [
-        "host", "date", "id", "until", "remote", "domain", "limit", "sources", "attempts", "handed",
+        "host", "date", "id", "until", "remote", "domain", "limit", "sources", "attempts", "handed", "customer", "why",
+        "receivers",
     ]
 }

@@ -65,7 +65,7 @@ final class Notifier: Sendable {
         }
     }
 
-    private var settings: NoticeSettings { making.withLock { $0.settings } }
+    var settings: NoticeSettings { making.withLock { $0.settings } }
     private var plan: NoticePlan { making.withLock { $0.plan } }
     private var content: NoticeContent { making.withLock { $0.content } }
 
