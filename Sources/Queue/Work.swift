@@ -56,8 +56,8 @@ package struct Progress: Sendable, Hashable {
     package var burned: Int = 0
     /// Since when every answer was of the cause `volume`; nil when the last one was not.
     package var volumeSince: Timestamp?
-    /// A refusal was read differently by two sources of knowledge, and one further source was tried because of it.
-    package var disputed = false
+    /// A connection broke after its final dot: it may have arrived, so it keeps its source and goes through no relay.
+    package var doubted = false
     /// What the filter said of the message; routes may ask for it.
     package var verdict: String?
     /// Set while it is at the relay of its route.

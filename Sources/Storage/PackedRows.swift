@@ -53,7 +53,7 @@ extension Packer {
         number(UInt64(max(0, progress.attempts)))
         number(UInt64(max(0, progress.burned)))
         optional(progress.volumeSince) { $0.time($1) }
-        byte(progress.disputed ? 1 : 0)
+        byte(progress.doubted ? 2 : 0)
         optionalText(progress.verdict)
         optional(progress.relay) { $0.relay($1) }
     }
@@ -129,7 +129,7 @@ extension Unpacker {
         progress.attempts = try count(.max)
         progress.burned = try count(.max)
         progress.volumeSince = try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.time() }
-        progress.disputed = try byte() != 0
+        progress.doubted = try byte() & 2 != 0
         progress.verdict = try optionalText()
         progress.relay = try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.relay() }
         return progress

@@ -154,7 +154,23 @@ struct PlannerCauseTests {
         let settlement = try #require(scene.settlements().last)
         #expect(settlement.ended.isEmpty)
         #expect(settlement.remaining?.progress.tried == [])
-        #expect(settlement.remaining?.progress.due == scene.now + .minutes(5))
+        #expect(settlement.remaining?.progress.due == scene.now + .seconds(15), "as soon as its pace allows")
+        #expect(settlement.remaining?.progress.rounds == 0, "no round of the schedule is used")
+    }
+
+    @Test func `volume: the pause grows with each complaint, and the time that a reply names counts`() throws {
+        var (scene, plan) = try Self.begun()
+        var waits: [Int64] = []
+        for _ in 0..<4 {
+            scene.answer(plan.id, [Self.said(451, .volume)], reusable: false)
+            let settlement = try #require(scene.settlements().last)
+            waits.append((try #require(settlement.remaining?.progress.due) - scene.now).milliseconds / 1_000)
+            plan = try Self.retry(&scene, settlement)
+        }
+        #expect(waits == [15, 30, 60, 120])
+        scene.answer(
+            plan.id, [.said(451, nil, "about volume, try again in 2 hours", at: .rcpt)], reusable: false)
+        #expect(scene.settlements().last?.remaining?.progress.due == scene.now + .hours(2))
     }
 
     // MARK: About the receiver
@@ -280,6 +296,41 @@ struct PlannerCauseTests {
         #expect(attempt.why.hasPrefix("possible duplicate"))
         let again = try Self.retry(&scene, try #require(scene.settlements().last))
         #expect(again.source == plan.source)
+    }
+
+    @Test func `uncertain: a refusal of its source waits until that rests no more, and leads to no relay`() throws {
+        var (scene, plan) = try Self.begun(budget: 1)
+        let first = plan.source
+        for answer in [
+            PhaseAnswer(phase: .dot, answer: .trouble(.connection, "gone")), Self.said(550, .source),
+            Self.said(451, .host), Self.said(451, .volume), Self.said(450, .unknown), .accepted,
+        ] {
+            #expect(plan.source == first)
+            scene.answer(plan.id, [answer], reusable: false)
+            #expect(scene.openings().isEmpty, "\(answer)")
+            guard let settlement = scene.settlements().last, let left = settlement.remaining else { continue }
+            #expect(left.progress.doubted && left.progress.pinned == first.name && left.progress.relay == nil)
+            var due = settlement
+            if answer.said.contains("source") {
+                // As long as it rests: it is asked for, and put off.
+                due.remaining?.progress.due = scene.now + .minutes(31)
+            }
+            plan = try Self.retry(&scene, due)
+        }
+        #expect(scene.planner.works == 0)
+    }
+
+    @Test func `uncertain: where its source is gone another one takes it`() throws {
+        var (scene, plan) = try Self.begun()
+        scene.answer(
+            plan.id, [PhaseAnswer(phase: .dot, answer: .trouble(.connection, "gone"))], reusable: false)
+        let settlement = try #require(scene.settlements().last)
+        var orders = StandingOrders()
+        orders.holds[plan.source.address] = StandingOrders.Hold(
+            kind: .disabled, order: StandingOrders.Order(by: "root", reason: "gone", since: scene.now))
+        scene.planner.steer(orders, at: scene.now)
+        let again = try Self.retry(&scene, settlement)
+        #expect(again.source != plan.source)
     }
 
     @Test func `unknown: a final no is told at once; of one for now the first retry keeps its source`() throws {

@@ -40,7 +40,7 @@ import Testing
         Row("550 about range", "later", wait: .minutes(5)),
         Row("451 about greylist", "later", wait: .minutes(5), pinned: true),
         Row("550 about greylist, 20 minutes", "later", wait: .minutes(20), pinned: true),
-        Row("451 about volume", "later", wait: .minutes(5)), Row("550 about volume", "later", wait: .minutes(5)),
+        Row("451 about volume", "later", wait: .seconds(15)), Row("550 about volume", "later", wait: .seconds(15)),
         Row("451 about volume: 2 hours", "later", wait: .hours(2)), Row("451 about host", "later", wait: .minutes(5)),
         Row("451 about host, try again in 30 minutes", "later", wait: .minutes(30)),
         Row("451 about host after 30 minutes", "later", wait: .minutes(5)),

@@ -104,7 +104,7 @@ import Testing
         row.progress.attempts = 7
         row.progress.burned = 2
         row.progress.volumeSince = now
-        row.progress.disputed = true
+        row.progress.doubted = true
         row.progress.verdict = "add header"
         row.progress.relay = Progress.AtRelay(
             name: "provider", entered: now, until: now + .hours(24), cause: .source, attempts: 3, said: "450 z")

@@ -14,6 +14,7 @@ extension Planner {
         }
         let name = session.plan.source.name
         let progress = piece.work.progress
+        guard !progress.doubted else { return }
         let pool = table.pool(of: progress.route, step: progress.step)
         guard progress.tried.allSatisfy({ $0 == name }), (pool?.members.count ?? 0) > 1 else { return }
         piece.work.progress.tried = [name]

@@ -81,11 +81,11 @@ extension Planner {
     private mutating func drawSource(for parcel: Parcel?, at site: Site, families: Set<Bool>) -> Int? {
         if let parcel, let pinned = parcel.pinned {
             // One that was taken out of use, or rests for hours, is waited for by nobody.
-            if let why = whyReleased(pinned, at: site) {
+            if let why = whyReleased(pinned, of: parcel, at: site) {
                 release(parcel, from: pinned, at: site, why: why)
             } else if let number = table.number(of: pinned) {
-                let isBound = (unbound[number]?.until ?? now) <= now
-                return families.contains(table.sources[number].address.isIPv4) && isBound ? number : nil
+                if case .rests = site.receiver.standing(of: table.sources[number], at: now) { return nil }
+                return isUsable(number, families, []) ? number : nil
             }
         }
         let route = parcel?.route ?? "default"

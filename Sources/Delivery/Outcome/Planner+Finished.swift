@@ -72,12 +72,13 @@ extension Planner {
         for (recipient, answer) in zip(tried, answers) {
             groups.add(recipient, answer)
         }
+        noteDoubt(groups, &piece, on: session)
         for group in groups.all {
             var judgement = judge(group.answer, for: piece, of: parcel, on: session)
             if case .otherSource = judgement.verdict {
                 cool(session, group.answer, judgement.reading)
-                step(&piece, session, &judgement)
-            } else {
+                if !keepInDoubt(&judgement, piece, on: session) { step(&piece, session, &judgement) }
+            } else if !keepInDoubt(&judgement, piece, on: session) {
                 tryAnotherOnce(&judgement, &piece, on: session)
             }
             heedVolume(&piece, session, &judgement)
@@ -106,9 +107,7 @@ extension Planner {
             case .later(let atLeast, let samePath):
                 if let reading = judgement.reading { learn(reading, group, of: parcel, on: session) }
                 piece.aside += group.recipients
-                piece.wait = Parcel.Wait(
-                    atLeast: [piece.wait?.atLeast, atLeast].compactMap { $0 }.max(),
-                    pinned: samePath ? session.plan.source.name : piece.wait?.pinned)
+                wait(&piece, atLeast, samePath, judgement, on: session)
             }
             if let reading = judgement.reading {
                 let refusal = refusal(group.answer, reading, host: session.plan.host)
@@ -121,6 +120,20 @@ extension Planner {
         let next = rest.isEmpty && !piece.aside.isEmpty ? due(after: piece) : nil
         for (group, judgement) in judged { trace(group, judgement, of: parcel, on: session, next: next) }
         return conclude(piece, ended: ended, goingOn: rest, due: next, at: session.site)
+    }
+
+    /// It comes again then: with the schedule, or, of what was too much, as soon as the receiver's pace allows.
+    private func wait(
+        _ piece: inout Parcel.Piece, _ atLeast: Timestamp.Span?, _ samePath: Bool, _ judgement: Judgement,
+        on session: OpenSession
+    ) {
+        let opens = judgement.reading?.cause == .volume ? paceOpens(on: session) - now : nil
+        // Of what is in doubt the source of the doubt, though what was not sent then went from another.
+        let kept = piece.work.progress.doubted ? piece.wait?.pinned : nil
+        piece.wait = Parcel.Wait(
+            atLeast: [piece.wait?.atLeast, atLeast, opens].compactMap { $0 }.max(),
+            pinned: samePath ? kept ?? session.plan.source.name : piece.wait?.pinned,
+            isPaced: opens != nil && piece.wait?.isPaced ?? true)
     }
 
     /// What a refusal for now says about the way there.
@@ -258,7 +271,7 @@ extension Planner {
     ) {
         var work = piece.work
         work.progress.due = due
-        work.progress.rounds += 1
+        if piece.wait?.isPaced != true { work.progress.rounds += 1 }
         work.progress.pinned = piece.wait?.pinned
         if work.progress.relay != nil { rememberRelay(work) }
         settlements.append(Settlement(key: work.key, ended: ended, remaining: work))
@@ -267,7 +280,11 @@ extension Planner {
 
     private mutating func due(after piece: Parcel.Piece) -> Timestamp {
         let scheduled = wait(round: piece.work.progress.rounds)
-        let span = max(scheduled, piece.wait?.atLeast ?? scheduled)
+        let span: Timestamp.Span
+        switch piece.wait {
+        case .some(let wait) where wait.isPaced: span = wait.atLeast ?? scheduled
+        case let wait: span = max(scheduled, wait?.atLeast ?? scheduled)
+        }
         return min(now + span, piece.work.deadline)
     }
 
@@ -285,6 +302,7 @@ extension Planner {
         for piece in parcel.pieces {
             var piece = piece
             piece.aside = piece.work.recipients
+            if let kept = keptInDoubt(piece.work, at: site) { piece.wait = kept }
             let next = due(after: piece)
             traceUnattempted(parcel, site: site.name, .trouble(.local, why), phase: .connect, next: next)
             deferWork(piece, ended: [], due: next, at: site)

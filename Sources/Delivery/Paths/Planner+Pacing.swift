@@ -34,8 +34,11 @@ extension Planner {
         return pace
     }
 
-    /// When a message may begin at the receiver, whatever the source.
-    func opens(_ receiver: Receiver) -> Timestamp { receiver.pace?.opens(after: now) ?? now }
+    /// When what was too much on this session may come again.
+    func paceOpens(on session: OpenSession) -> Timestamp {
+        let paces = [session.receiver.pace, session.receiver.paths[session.plan.source.address]?.pace]
+        return paces.compactMap { $0?.opens(after: now) }.max() ?? now
+    }
 
     /// Whether the session's receiver and path let another message begin now.
     func mayBegin(on session: OpenSession) -> Bool {

@@ -61,12 +61,15 @@ extension Planner {
 
     /// Why nobody waits for a source that a greylister knows; nil where it is worth waiting for.
     func whyReleased(_ name: String, at receiver: Receiver) -> String? {
-        guard let number = table.number(of: name) else { return "no pool has it" }
-        if let hold = held[number] { return "it is \(hold.kind.rawValue)" }
-        return receiver.isResting(table.sources[number], at: now) ? "it rests for this receiver" : nil
+        if let why = whyOutOfUse(name) { return why }
+        let isResting = table.number(of: name).map { receiver.isResting(table.sources[$0], at: now) } ?? false
+        return isResting ? "it rests for this receiver" : nil
     }
 
-    func whyReleased(_ name: String, at site: Site) -> String? { whyReleased(name, at: site.receiver) }
+    func whyOutOfUse(_ name: String) -> String? {
+        guard let number = table.number(of: name) else { return "no pool has it" }
+        return held[number].map { "it is \($0.kind.rawValue)" }
+    }
 
     /// A message keeps a source that cannot be used any more: it goes from others.
     mutating func release(_ parcel: Parcel, from name: String, at site: Site, why: String) {

@@ -55,6 +55,8 @@ final class Parcel {
         var atLeast: Timestamp.Span?
         /// Name of the source to keep.
         var pinned: String?
+        /// Nothing but the receiver's pace keeps it: it comes when that allows, and no round of the schedule is used.
+        var isPaced = false
     }
 
     /// Any session of the site will do that was opened for others.
@@ -64,6 +66,7 @@ final class Parcel {
     func isLike(_ work: Work) -> Bool {
         pieces.first.map {
             $0.work.progress.route == work.progress.route && $0.work.progress.step == work.progress.step
+                && $0.work.progress.pinned == work.progress.pinned
         }
             ?? true
     }
@@ -79,6 +82,8 @@ final class Parcel {
     }
 
     var prefersKnown: Bool { pieces.contains(where: \.prefersKnown) }
+    /// Some of it may have arrived already.
+    var isDoubted: Bool { pieces.contains(where: \.work.progress.doubted) }
     var tried: [String] { pieces.flatMap(\.work.progress.tried) }
     var pinned: String? { pieces.lazy.compactMap(\.work.progress.pinned).first }
     var route: String { pieces.first?.work.progress.route ?? "default" }

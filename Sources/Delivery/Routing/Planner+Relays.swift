@@ -48,6 +48,7 @@ extension Planner {
         piece.work.progress.volumeSince = since
         let steps = table.steps(of: progress.route)
         guard case .later = judgement.verdict, case .relay(let name, _)? = steps.last, progress.relay == nil,
+            !progress.doubted,
             let longest = table.relays[name]?.afterVolume, now - since >= longest
         else { return }
         piece.work.progress.step = steps.count - 1

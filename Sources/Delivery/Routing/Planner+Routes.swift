@@ -57,6 +57,7 @@ extension Planner {
     ///
     /// - Returns: nil where it stays.
     mutating func advanced(_ work: Work, at site: Site) -> Work? {
+        guard !work.progress.doubted else { return nil }
         let steps = table.steps(of: work.progress.route)
         var work = work
         let began = work.progress.step
