@@ -1,4 +1,4 @@
-"""What receivers refuse because of our addresses goes to a relay: a real Postfix with TLS and AUTH, in all its moods."""
+"""What receivers refuse because of our addresses goes to a relay: a real Postfix with TLS and AUTH, in its moods."""
 
 import email
 import email.policy

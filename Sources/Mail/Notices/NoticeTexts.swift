@@ -1,8 +1,9 @@
 /// What notices say to people in one language. Data, not code: a language is added by a file.
 ///
-/// Words in braces are replaced: `{host}` the relay, `{date}` when the message came, `{id}` its id here, `{until}` how
-/// long it will be tried, `{remote}` a receiver's host, `{domain}` the recipient's domain, `{limit}` the octets that a
-/// host takes. Of a held customer: `{customer}` its name, `{why}` the reason, `{receivers}` lines of those that refused.
+/// Words in braces are replaced: `{host}` the relay, `{date}` when the message came, `{id}` its id here, `{until}`
+/// how long it will be tried, `{remote}` a receiver's host, `{domain}` a recipient's domain, `{limit}` the octets
+/// that a host takes. Of a held customer: `{customer}` its name, `{why}` the reason, `{receivers}` lines of all that
+/// refused.
 package struct NoticeTexts: Sendable, Hashable {
     /// A tag such as `de` (RFC 5646 section 2.1).
     package var language: String

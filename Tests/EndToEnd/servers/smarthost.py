@@ -1,4 +1,4 @@
-"""Debian's Postfix as the relay of last resort: STARTTLS, and AUTH for one user (Cyrus SASL with a file of passwords)."""
+"""Debian's Postfix as the relay of last resort: STARTTLS, and AUTH for one user (Cyrus SASL, a file of passwords)."""
 
 import subprocess
 
