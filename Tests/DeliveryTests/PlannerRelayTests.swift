@@ -99,6 +99,38 @@ struct PlannerRelayTests {
         #expect(left.progress.relay == nil && left.progress.due > scene.now)
     }
 
+    @Test(arguments: [Cause.source, .range], [Cause.source, .range])
+    func `is entered once, in however many words the recipients were refused`(_ one: Cause, _ other: Cause) throws {
+        var scene = try Self.scene()
+        scene.arrive(scene.work(["a@x.example", "b@x.example"]))
+        Self.resolve(&scene)
+        let direct = try #require(scene.openings().first)
+        scene.open(direct)
+        let second = PhaseAnswer.said(550, nil, "b@x.example: about \(other.rawValue)", at: .rcpt)
+        scene.answer(direct.id, [Self.said(550, one), second], reusable: false)
+        let entered = try #require(scene.settlements().last?.remaining)
+        #expect(entered.progress.step == 1 && entered.progress.relay?.cause == one)
+        #expect(scene.attempts().suffix(2).map(\.decision) == ["the relay", "the relay"])
+        Self.resolve(&scene)
+        let plan = try #require(scene.openings().first)
+        scene.open(plan)
+        #expect(plan.host == Self.provider.host && scene.transactions().first?.1.recipients.count == 2)
+    }
+
+    @Test func `a step is not passed over because two recipients were refused in other words`() throws {
+        var scene = try Self.scene(
+            [.pool("main", budget: 1), .pool("main", budget: 2), .relay("provider", within: .hours(24))])
+        scene.arrive(scene.work(["a@x.example", "b@x.example"]))
+        Self.resolve(&scene)
+        let direct = try #require(scene.openings().first)
+        scene.open(direct)
+        let second = PhaseAnswer.said(550, nil, "b@x.example: about range", at: .rcpt)
+        scene.answer(direct.id, [Self.said(550, .source), second], reusable: false)
+        let left = try #require(scene.settlements().first?.remaining)
+        #expect(left.progress.step == 1 && left.progress.tried == [direct.source.name])
+        #expect(scene.attempts().suffix(2).map(\.decision) == ["another source", "another source"])
+    }
+
     @Test func `is asked where every source of the pool rests for the receiver, also for mail that comes later`() throws
     {
         var scene = try Self.scene(sources: 1)

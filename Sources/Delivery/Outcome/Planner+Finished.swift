@@ -64,6 +64,7 @@ extension Planner {
         var ended: [Settlement.Ended] = []
         var again: [Address] = []
         var judged: [(AnswerGroup, Judgement)] = []
+        let began = piece.work.progress.step
         piece.work.progress.site = session.site.name
         piece.work.progress.source = session.plan.source.name
         piece.work.progress.attempts += 1
@@ -77,7 +78,7 @@ extension Planner {
             var judgement = judge(group.answer, for: piece, of: parcel, on: session)
             if case .otherSource = judgement.verdict {
                 cool(session, group.answer, judgement.reading)
-                if !keepInDoubt(&judgement, piece, on: session) { step(&piece, session, &judgement) }
+                if !keepInDoubt(&judgement, piece, on: session) { step(&piece, from: began, session, &judgement) }
             } else if !keepInDoubt(&judgement, piece, on: session) {
                 tryAnotherOnce(&judgement, &piece, on: session)
             }
@@ -166,12 +167,26 @@ extension Planner {
         return judgement
     }
 
-    /// A source was refused: remembers it with the work and its path, and walks the route's steps.
-    private mutating func step(_ piece: inout Parcel.Piece, _ session: OpenSession, _ judgement: inout Judgement) {
+    /// A source was refused: remembers it with the work and its path, and walks the route's steps; one at a time,
+    /// however many of the recipients were refused and in whatever words.
+    ///
+    /// - Parameter began: the step that the transaction was at.
+    private mutating func step(
+        _ piece: inout Parcel.Piece, from began: Int, _ session: OpenSession, _ judgement: inout Judgement
+    ) {
         let name = session.plan.source.name
         tallies[session.source].blamed += 1
         let route = piece.work.progress.route
         let steps = table.steps(of: route)
+        guard piece.work.progress.step == began else {
+            // Another recipient's refusal took the step.
+            if piece.work.progress.relay != nil {
+                judgement.verdict = .relay
+            } else if piece.work.progress.step >= steps.count {
+                judgement.verdict = .later(atLeast: nil, samePath: false)
+            }
+            return
+        }
         if !piece.work.progress.tried.contains(name) { piece.work.progress.tried.append(name) }
         piece.work.progress.pinned = nil
         let step = table.usable(route, from: piece.work.progress.step)
