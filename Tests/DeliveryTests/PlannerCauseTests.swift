@@ -320,6 +320,20 @@ struct PlannerCauseTests {
         #expect(scene.planner.works == 0)
     }
 
+    @Test func `uncertain: recipients that it was not sent to yet get it from the same source`() throws {
+        var (scene, plan) = try Self.begun((1...101).map { "u\($0)@x.example" })
+        #expect(scene.transactions().first?.1.recipients.count == 100)
+        let broken = PhaseAnswer(phase: .dot, answer: .trouble(.connection, "gone"))
+        scene.answer(plan.id, Array(repeating: broken, count: 100), reusable: false)
+        let next = try #require(scene.openings().first)
+        #expect(next.source == plan.source)
+        scene.open(next)
+        #expect(scene.transactions().first?.1.recipients.count == 1)
+        scene.answer(next.id, [broken], reusable: false)
+        let left = try #require(scene.settlements().last?.remaining)
+        #expect(left.recipients.count == 101 && left.progress.pinned == plan.source.name)
+    }
+
     @Test func `uncertain: where its source is gone another one takes it`() throws {
         var (scene, plan) = try Self.begun()
         scene.answer(

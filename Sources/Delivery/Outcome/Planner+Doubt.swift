@@ -4,14 +4,17 @@ import Queue
 /// What may have arrived already, since the connection broke after its final dot. Each further source, and a relay even
 /// more so, would make a duplicate of the doubt: it keeps its source for the rest of its life.
 extension Planner {
-    /// Of one recipient it is of all: they wait together.
+    /// Of one recipient it is of all: they wait together, and those that it was not sent to yet go from the same source,
+    /// so that there is one to keep.
     func noteDoubt(_ groups: AnswerGroups, _ piece: inout Parcel.Piece, on session: OpenSession) {
         guard !session.site.isRelay else { return }
         let isDoubt = groups.all.contains { group in
             guard group.answer.phase == .dot, case .trouble = group.answer.answer else { return false }
             return rules.read(group.answer, site: session.site.name).cause == .uncertain
         }
-        if isDoubt { piece.work.progress.doubted = true }
+        guard isDoubt else { return }
+        piece.work.progress.doubted = true
+        piece.work.progress.pinned = session.plan.source.name
     }
 
     /// - Returns: whether it is in doubt, by these answers or by ones before.

@@ -25,11 +25,7 @@ extension Planner {
         if !result.reusable { forget(session) }
         goingOn = leave(goingOn, session.site)
         goingOn = keepBack(goingOn, at: session.site)
-        if !goingOn.isEmpty {
-            let next = Parcel(message: parcel.message, pieces: goingOn)
-            next.redone = parcel.redone + 1
-            next.passed = parcel.passed
-            next.eightBitAsIs = parcel.eightBitAsIs
+        for next in parcels(of: goingOn, after: parcel) {
             if next.isPlain(at: session.site) {
                 session.site.plain.prepend(next, of: next.message.customer)
             } else {
@@ -42,6 +38,23 @@ extension Planner {
             refill(session.site)
             if session.site.waiting > 0 { dispatch(session.site) }
         }
+    }
+
+    /// What goes on at once, together where it goes the same way.
+    private func parcels(of pieces: [Parcel.Piece], after parcel: Parcel) -> [Parcel] {
+        var parcels: [Parcel] = []
+        for piece in pieces {
+            if let like = parcels.first(where: { $0.isLike(piece.work) }) {
+                like.pieces.append(piece)
+                continue
+            }
+            let next = Parcel(message: parcel.message, pieces: [piece])
+            next.redone = parcel.redone + 1
+            next.passed = parcel.passed
+            next.eightBitAsIs = parcel.eightBitAsIs
+            parcels.append(next)
+        }
+        return parcels
     }
 
     /// What goes on at a relay leaves the receiver that it was at.
@@ -129,8 +142,8 @@ extension Planner {
         on session: OpenSession
     ) {
         let opens = judgement.reading?.cause == .volume ? paceOpens(on: session) - now : nil
-        // Of what is in doubt the source of the doubt, though what was not sent then went from another.
-        let kept = piece.work.progress.doubted ? piece.wait?.pinned : nil
+        // Of what is in doubt the source of the doubt.
+        let kept = piece.work.progress.doubted ? piece.work.progress.pinned : nil
         piece.wait = Parcel.Wait(
             atLeast: [piece.wait?.atLeast, atLeast, opens].compactMap { $0 }.max(),
             pinned: samePath ? kept ?? session.plan.source.name : piece.wait?.pinned,
