@@ -162,6 +162,11 @@ extension Planner {
             status: reason.status)
         for piece in parcel.pieces {
             letGo(of: piece.work, at: nil)
+            guard piece.work.deadline > now else {
+                // The queue ends it, and tells of that.
+                giveBack(piece.work, noted: piece.noted)
+                continue
+            }
             let recipients = piece.work.recipients
             settlements.append(
                 Settlement(
