@@ -164,9 +164,10 @@ def test_host_size_and_protocol_try_the_next_host(cause, phase, reply, folder, s
                    dns={"servers": [f"127.0.0.1:{zone.port}"], "timeout": "3s"})
     letter = send(figaro, "reader@several.example")
     assert wait_for_end(figaro, letter) == ["delivered"]
-    first, last = events(figaro, letter)
+    # Both may be of the same millisecond, so they are told apart by their hosts.
+    first, last = sorted(events(figaro, letter), key=lambda event: event["host"])
     assert (first["cause"], first["decision"], first["host"]) == (cause, "another host", "mx1.several.example")
-    assert last["host"] == "mx2.several.example"
+    assert (last["decision"], last["host"]) == ("delivered", "mx2.several.example")
 
 
 def test_mailbox(folder, started):
