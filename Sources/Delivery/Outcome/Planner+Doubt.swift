@@ -4,7 +4,7 @@ import Queue
 /// What may have arrived already, since the connection broke after its final dot. Each further source, and a relay even
 /// more so, would make a duplicate of the doubt: it keeps its source for the rest of its life.
 extension Planner {
-    /// Of one recipient it is of all: they wait together, and those that it was not sent to yet go from the same source,
+    /// Of one recipient it is of all: they wait together, and those it was not sent to yet go from the same source,
     /// so that there is one to keep.
     func noteDoubt(_ groups: AnswerGroups, _ piece: inout Parcel.Piece, on session: OpenSession) {
         guard !session.site.isRelay else { return }
