@@ -9,7 +9,10 @@ private let allowed: [String: Set<String>] = [
     "DNS": ["Mail", "CUnbound", "CIDN", "NIOCore", "DequeModule", "HeapModule"],
     "Queue": ["Mail", "NIOCore", "Logging", "DequeModule", "HeapModule"],
     "Storage": ["Mail", "Queue", "NIOCore", "Logging", "DequeModule", "GRDB", "GRDBSQLite", "Foundation"],
-    "Intake": ["Mail", "SMTP", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "Logging"],
+    "Intake": [
+        "Mail", "SMTP", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "Logging", "Crypto", "CryptoExtras",
+        "FoundationEssentials",
+    ],
     "Delivery": [
         "Mail", "SMTP", "DNS", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "Logging", "DequeModule", "HeapModule",
     ],
