@@ -1,25 +1,14 @@
-package import Mail
+import Mail
 
 /// Whether the DNS confirms the name that an address gives itself: its PTR record names it, and the name leads back to
 /// the address (RFC 1912 section 2.1). Receivers ask this of every sender.
 package enum ForwardConfirmation {
-    package struct Subject: Sendable, Hashable {
-        package var address: IPAddress
-        /// As in EHLO.
-        package var name: String
-
-        package init(address: IPAddress, name: String) {
-            self.address = address
-            self.name = name
-        }
-    }
-
     /// Asks for all of them, on the caller's thread; blocks.
     ///
     /// - Parameter timeout: for each question.
     /// - Returns: what is wrong with each subject, in their order; nil where nothing is.
     package static func faults(
-        of subjects: [Subject], _ configuration: UnboundResolver.Configuration
+        of subjects: [NamedAddress], _ configuration: UnboundResolver.Configuration
     ) throws(UnboundResolver.SetupError) -> [String?] {
         let context = try UnboundContext(configuration)
         let questions = subjects.flatMap { subject in
@@ -29,16 +18,16 @@ package enum ForwardConfirmation {
         return subjects.indices.map { fault(subjects[$0], answers[2 * $0], answers[2 * $0 + 1]) }
     }
 
-    private static func forward(_ subject: Subject) -> Question {
+    private static func forward(_ subject: NamedAddress) -> Question {
         Question(subject.name.lowercased(), subject.address.isIPv4 ? .a : .aaaa)
     }
 
-    static func fault(_ subject: Subject, _ pointer: Lookup, _ forward: Lookup) -> String? {
+    static func fault(_ subject: NamedAddress, _ pointer: Lookup, _ forward: Lookup) -> String? {
         [reverseFault(subject, pointer), forwardFault(subject, forward)].compactMap(\.self).joined(separator: "; ")
             .nilIfEmpty
     }
 
-    private static func reverseFault(_ subject: Subject, _ lookup: Lookup) -> String? {
+    private static func reverseFault(_ subject: NamedAddress, _ lookup: Lookup) -> String? {
         switch lookup {
         case .records(let records, _, _):
             let names = records.compactMap { if case .pointer(let name) = $0 { name } else { nil } }
@@ -49,7 +38,7 @@ package enum ForwardConfirmation {
         }
     }
 
-    private static func forwardFault(_ subject: Subject, _ lookup: Lookup) -> String? {
+    private static func forwardFault(_ subject: NamedAddress, _ lookup: Lookup) -> String? {
         switch lookup {
         case .records(let records, _, _):
             let addresses = records.compactMap { if case .address(let address) = $0 { address } else { nil } }

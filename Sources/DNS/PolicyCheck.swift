@@ -1,26 +1,15 @@
-package import Mail
+import Mail
 
 /// Whether SPF policies cover our addresses: `check_host()` of RFC 7208 section 4, by the limits of section 4.6.4.
 ///
 /// Evaluated are `all`, `ip4`, `ip6`, `a`, `mx`, `include` and `redirect`. Where the answer hangs on `ptr`, `exists` or
 /// a name with macros, it is ``PolicyResult/unclear(_:)``.
 package enum PolicyCheck {
-    package struct Subject: Sendable, Hashable {
-        package var address: IPAddress
-        /// Whose policy: an EHLO name, or a sender's domain.
-        package var domain: String
-
-        package init(address: IPAddress, domain: String) {
-            self.address = address
-            self.domain = domain
-        }
-    }
-
-    /// Asks for all of them, on the caller's thread; blocks.
+    /// Asks for the policies of all their names, on the caller's thread; blocks.
     ///
     /// - Returns: in the order of the subjects.
     package static func results(
-        of subjects: [Subject], _ configuration: UnboundResolver.Configuration
+        of subjects: [NamedAddress], _ configuration: UnboundResolver.Configuration
     ) throws(UnboundResolver.SetupError) -> [PolicyResult] {
         let context = try UnboundContext(configuration)
         return results(of: subjects) { context.answers(to: $0, within: configuration.timeout) }
@@ -28,14 +17,14 @@ package enum PolicyCheck {
 
     /// Every subject is evaluated until it needs an answer that is not there yet; those are asked for together. A
     /// subject has a bounded number of questions, so this ends.
-    static func results(of subjects: [Subject], ask: ([Question]) -> [Lookup]) -> [PolicyResult] {
+    static func results(of subjects: [NamedAddress], ask: ([Question]) -> [Lookup]) -> [PolicyResult] {
         var known: [Question: Lookup] = [:]
         var results = [PolicyResult?](repeating: nil, count: subjects.count)
         while true {
             var missing: Set<Question> = []
             for (index, subject) in subjects.enumerated() where results[index] == nil {
                 var evaluation = PolicyEvaluation(address: subject.address, known: known)
-                let result = evaluation.result(of: subject.domain)
+                let result = evaluation.result(of: subject.name)
                 if evaluation.missing.isEmpty { results[index] = result } else { missing.formUnion(evaluation.missing) }
             }
             guard !missing.isEmpty else { return results.map { $0 ?? .none } }

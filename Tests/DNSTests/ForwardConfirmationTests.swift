@@ -5,7 +5,7 @@ import Testing
 
 /// Whether addresses, their PTR records and their names agree.
 struct ForwardConfirmationTests {
-    private let subject = ForwardConfirmation.Subject(
+    private let subject = NamedAddress(
         address: IPAddress(v4: 0xCB00_7111), name: "Out-17.relay.example")
 
     private func records(_ records: [Lookup.Record]) -> Lookup { .records(records, ttl: 60, secure: false) }

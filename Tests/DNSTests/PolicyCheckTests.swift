@@ -42,7 +42,7 @@ struct PolicyCheckTests {
     private func result(_ address: String, _ lines: [String], failing: Set<String> = []) throws -> PolicyResult {
         let zone = Zone(lines)
         zone.failing = failing
-        let subject = PolicyCheck.Subject(address: try #require(IPAddress(address)), domain: "example.com")
+        let subject = NamedAddress(address: try #require(IPAddress(address)), name: "example.com")
         let results = PolicyCheck.results(of: [subject], ask: zone.ask)
         #expect(Set(zone.asked).count == zone.asked.count, "nothing is asked twice")
         return try #require(results.first)
@@ -136,7 +136,7 @@ struct PolicyCheckTests {
             (0..<250).flatMap { ["out-\($0).example TXT v=spf1 a -all", "out-\($0).example A 192.0.2.\($0)"] })
         var rounds = 0
         let subjects = (0..<250).compactMap { number in
-            IPAddress("192.0.2.\(number)").map { PolicyCheck.Subject(address: $0, domain: "out-\(number).example") }
+            IPAddress("192.0.2.\(number)").map { NamedAddress(address: $0, name: "out-\(number).example") }
         }
         let results = PolicyCheck.results(of: subjects) { questions in
             rounds += 1

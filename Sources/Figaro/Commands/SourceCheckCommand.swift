@@ -121,7 +121,7 @@ struct SourceCheckCommand: ParsableCommand {
         do {
             asked.confirmed = try ForwardConfirmation.faults(
                 of: sources.map {
-                    ForwardConfirmation.Subject(address: $0.source.address, name: $0.source.ehlo)
+                    NamedAddress(address: $0.source.address, name: $0.source.ehlo)
                 }, node.resolver)
             try askPolicies(sources, node, &asked)
             let lists = node.namesToCheck.blockLists
@@ -141,7 +141,7 @@ struct SourceCheckCommand: ParsableCommand {
         let domains = node.namesToCheck.policies
         let subjects = sources.flatMap { described in
             ([described.source.ehlo] + domains).map {
-                PolicyCheck.Subject(address: described.source.address, domain: $0)
+                NamedAddress(address: described.source.address, name: $0)
             }
         }
         let results = try PolicyCheck.results(of: subjects, node.resolver)
@@ -149,7 +149,7 @@ struct SourceCheckCommand: ParsableCommand {
             let (source, number) = (place / (domains.count + 1), place % (domains.count + 1))
             if number == 0, result == .none {
                 asked.withoutPolicy += 1
-            } else if let fault = result.fault(of: subjects[place].domain) {
+            } else if let fault = result.fault(of: subjects[place].name) {
                 asked.policies[source].append(fault)
             }
         }
