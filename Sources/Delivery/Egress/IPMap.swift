@@ -58,7 +58,7 @@ package struct IPMap: Sendable {
 }
 
 /// What a session demands of TLS.
-package enum TLSNeed: String, Sendable, Hashable {
+package enum TLSNeed: String, Sendable, Hashable, CaseIterable {
     /// STARTTLS where offered, without checking the certificate; in the clear where it is not (RFC 7435).
     case opportunistic
     /// A verified certificate, or no session.

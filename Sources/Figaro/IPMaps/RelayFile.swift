@@ -11,7 +11,7 @@ enum RelayFile {
             limits.messagesPerSession = nil
             let port = section.optional("port")?.int(1...65_535)
             let tls = section.optional("tls")
-            let need = (tls?.word(TLSWord.self) ?? .required).need
+            let need = tls?.word(TLSNeed.self) ?? .required
             let username = section.optional("username")?.value("a name without control characters") {
                 $0.unicodeScalars.contains { $0.value < 32 || $0.value == 127 } ? nil : $0
             }
@@ -34,19 +34,6 @@ enum RelayFile {
                 username: username, passwordFile: passwordFile, pool: pool)
         }
         return read ?? nil
-    }
-
-    private enum TLSWord: String, CaseIterable {
-        case required, implicit, opportunistic, none
-
-        var need: TLSNeed {
-            switch self {
-            case .required: .required
-            case .implicit: .implicit
-            case .opportunistic: .opportunistic
-            case .none: .none
-            }
-        }
     }
 
     private static func returnPath(_ field: Field?) {
