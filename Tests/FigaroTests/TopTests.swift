@@ -21,7 +21,7 @@ struct TopTests {
                     state: "active")
             },
             refusals: [TopReport.Refusal(cause: "greylist", rate: 3.25)],
-            relays: [TopReport.Relay(name: "provider", works: 12, oldestSeconds: 7_500, blocked: "refused")],
+            relays: [RelayStanding(name: "provider", works: 12, oldestSeconds: 7_500, blocked: "refused")],
             queueMessages: 12,
             inFlight: 9, waiting: 3, held: 1, oldest: nil, oldestSeconds: 93_784, sessionsIn: 4, busy: 1, idle: 2,
             opening: 3, blockedSites: 1,

@@ -173,23 +173,16 @@ struct MetricsPage: Sendable {
         page.single("figaro_customers_held", .gauge, "Customers whose mail is held.", figures.heldCustomers)
     }
 
-    /// Those of the map, and those that mail waits for although the map has lost them.
     private func relays(_ page: inout Exposition) {
-        let known = engine.figures().relays
         let backlogs = (try? census.figures())?.relays ?? [:]
-        guard !known.isEmpty || !backlogs.isEmpty else { return }
-        let names = Set(known.keys).union(backlogs.keys).sorted()
-        let now = SystemTime().now()
+        let relays = RelayStanding.all(engine.figures().relays, backlogs, at: SystemTime().now())
+        guard !relays.isEmpty else { return }
         page.family("figaro_relay_works", .gauge, "Work that waits for a relay: a message and one of its domains.")
-        for name in names { page.sample("figaro_relay_works", backlogs[name]?.works ?? 0, ["relay": name]) }
+        for relay in relays { page.sample("figaro_relay_works", relay.works, ["relay": relay.name]) }
         page.family("figaro_relay_oldest_seconds", .gauge, "How long the first of it has waited for the relay.")
-        for name in names {
-            page.sample("figaro_relay_oldest_seconds", backlogs[name]?.seconds(at: now) ?? 0, ["relay": name])
-        }
+        for relay in relays { page.sample("figaro_relay_oldest_seconds", relay.oldestSeconds, ["relay": relay.name]) }
         page.family("figaro_relay_resting", .gauge, "Whether the relay does not answer or does not let us in: 1 or 0.")
-        for name in names {
-            page.sample("figaro_relay_resting", (known[name] ?? nil) == nil ? 0 : 1, ["relay": name])
-        }
+        for relay in relays { page.sample("figaro_relay_resting", relay.blocked == nil ? 0 : 1, ["relay": relay.name]) }
     }
 
     /// Under the names that every exporter gives them.
@@ -203,12 +196,5 @@ struct MetricsPage: Sendable {
         page.sample("process_cpu_seconds_total", seconds: seconds)
         guard let memory = ProcessMemory.resident else { return }
         page.single("process_resident_memory_bytes", .gauge, "Memory of the process.", memory)
-    }
-}
-
-extension RelayBacklog {
-    /// How long the first of it has waited.
-    func seconds(at now: Timestamp) -> Int {
-        works > 0 ? Int(max(0, (now - entered).milliseconds) / 1_000) : 0
     }
 }

@@ -107,16 +107,10 @@ extension TopReport {
     }
 
     private static func relays(
-        _ known: [String: String?], _ page: MetricsPage, _ now: Timestamp
-    ) -> [Relay]? {
-        let backlogs = (try? page.census.figures())?.relays ?? [:]
-        let names = Set(known.keys).union(backlogs.keys).sorted().prefix(TopDesk.rows)
-        guard !names.isEmpty else { return nil }
-        return names.map { name in
-            Relay(
-                name: name, works: backlogs[name]?.works ?? 0, oldestSeconds: backlogs[name]?.seconds(at: now) ?? 0,
-                blocked: known[name] ?? nil)
-        }
+        _ blocks: [String: String?], _ page: MetricsPage, _ now: Timestamp
+    ) -> [RelayStanding]? {
+        let all = RelayStanding.all(blocks, (try? page.census.figures())?.relays ?? [:], at: now)
+        return all.isEmpty ? nil : Array(all.prefix(TopDesk.rows))
     }
 
     private static func isBusier(_ left: Site, _ right: Site) -> Bool {

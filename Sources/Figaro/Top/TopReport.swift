@@ -32,15 +32,6 @@ struct TopReport: Codable, Sendable, Hashable {
         var state: String
     }
 
-    struct Relay: Codable, Sendable, Hashable {
-        var name: String
-        /// Works that wait for it, and how long the first of them has.
-        var works: Int
-        var oldestSeconds: Int
-        /// Why it is not asked now.
-        var blocked: String?
-    }
-
     struct Refusal: Codable, Sendable, Hashable {
         var cause: String
         /// Attempts a second.
@@ -61,7 +52,7 @@ struct TopReport: Codable, Sendable, Hashable {
     var sources: [Source]
     var refusals: [Refusal]
     /// nil where there is none.
-    var relays: [Relay]?
+    var relays: [RelayStanding]?
     var queueMessages: Int?
     /// Works (a message and one of its recipient domains) that are with Delivery.
     var inFlight: Int

@@ -54,7 +54,7 @@ struct TopScreen {
         return lines
     }
 
-    private static func said(_ relay: TopReport.Relay) -> String {
+    private static func said(_ relay: RelayStanding) -> String {
         "\(relay.name) \(relay.works) waiting" + (relay.works > 0 ? " since \(age(relay.oldestSeconds))" : "")
             + (relay.blocked.map { ", NOT NOW: \($0)" } ?? "")
     }
