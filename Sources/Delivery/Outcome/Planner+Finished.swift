@@ -339,13 +339,8 @@ extension Planner {
 
     /// Every recipient of the parcel fails.
     mutating func end(_ parcel: Parcel, at site: Site, cause: Cause, why: String) {
+        giveBackLate(parcel, at: site)
         for piece in parcel.pieces {
-            guard piece.work.deadline > now else {
-                // The queue ends it, and tells of that.
-                letGo(of: piece.work, at: site)
-                giveBack(piece.work, noted: piece.noted)
-                continue
-            }
             let recipients = piece.work.recipients
             let quoted = Refusal(
                 host: nil, phase: .connect, answer: .trouble(.forbidden, why), cause: cause, at: now)

@@ -160,13 +160,9 @@ extension Planner {
         let quoted = Refusal(
             host: nil, phase: .resolve, answer: .trouble(.forbidden, why), cause: .domain, at: now,
             status: reason.status)
+        giveBackLate(parcel, at: nil)
         for piece in parcel.pieces {
             letGo(of: piece.work, at: nil)
-            guard piece.work.deadline > now else {
-                // The queue ends it, and tells of that.
-                giveBack(piece.work, noted: piece.noted)
-                continue
-            }
             let recipients = piece.work.recipients
             settlements.append(
                 Settlement(

@@ -329,6 +329,15 @@ package struct Planner {
         settlements.append(Settlement(key: work.key, ended: [], remaining: work, unchanged: !noted))
     }
 
+    /// What of a parcel is past its deadline: the queue ends it, and tells of that.
+    mutating func giveBackLate(_ parcel: Parcel, at site: Site?) {
+        for piece in parcel.pieces where piece.work.deadline <= now {
+            letGo(of: piece.work, at: site)
+            giveBack(piece.work, noted: piece.noted)
+        }
+        parcel.pieces.removeAll { $0.work.deadline <= now }
+    }
+
     /// Empties memory of all that waits for a site or domain; the store has it.
     mutating func giveBack(_ parcels: [Parcel], at site: Site?) {
         for parcel in parcels {
