@@ -9,10 +9,7 @@ import Testing
 /// The last step of a route, from entering it to each of its ends.
 @Suite("Planner, relay")
 struct PlannerRelayTests {
-    private static let provider = IPMap.Relay(
-        name: "provider", host: "smtp.provider.example", login: Login(username: "figaro", password: "s3cret"),
-        sources: [Source(name: "relay-provider", address: IPAddress(v4: 0), ehlo: "relay.example")],
-        limits: SiteLimits(sessions: 2), afterVolume: .hours(1))
+    private static let provider = IPMap.Relay.provider(limits: SiteLimits(sessions: 2))
     private static let steps: [IPMap.Step] = [.pool("main", budget: 1), .relay("provider", within: .hours(24))]
 
     private static func rules() throws -> ReplyRules {

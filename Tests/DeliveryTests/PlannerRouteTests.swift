@@ -9,10 +9,7 @@ import Testing
 /// Mail on routes of its own: who comes when, and what outlives a restart and a reload.
 @Suite("Planner, routes")
 struct PlannerRouteTests {
-    private static let provider = IPMap.Relay(
-        name: "provider", host: "smtp.provider.example", login: Login(username: "figaro", password: "old"),
-        sources: [Source(name: "relay-provider", address: IPAddress(v4: 0), ehlo: "relay.example")],
-        afterVolume: .hours(1))
+    private static let provider = IPMap.Relay.provider(password: "old")
     private let rules: ReplyRules
 
     init() throws {

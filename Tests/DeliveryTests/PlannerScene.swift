@@ -2,6 +2,7 @@ import DNS
 import Mail
 import NIOCore
 import Queue
+import SMTP
 
 @testable import Delivery
 
@@ -199,4 +200,14 @@ extension PhaseAnswer {
 extension Planner {
     /// Sites that nothing is sent to for now.
     var blockedSites: Int { sites.values.count { ($0.blocked?.until ?? now) > now } }
+}
+
+extension IPMap.Relay {
+    /// A relay that knows us by a password.
+    static func provider(password: String = "s3cret", limits: SiteLimits = SiteLimits()) -> IPMap.Relay {
+        IPMap.Relay(
+            name: "provider", host: "smtp.provider.example", login: Login(username: "figaro", password: password),
+            sources: [Source(name: "relay-provider", address: IPAddress(v4: 0), ehlo: "relay.example")],
+            limits: limits, afterVolume: .hours(1))
+    }
 }

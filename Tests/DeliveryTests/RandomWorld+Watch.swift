@@ -126,7 +126,7 @@ extension RandomWorld {
     }
 
     /// The relay's step is when the sources of those before it are spent for this message, or rest there; it is none
-    /// for what is about content or sender, or may have arrived.
+    /// for what may have arrived.
     mutating func watchRelay(_ work: Work, cause: Cause) {
         let key = work.key
         let tried = watch.tried[key] ?? []
