@@ -52,8 +52,12 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "Filtering", dependencies: ["Mail", nioCore, nioPosix, nioHTTP1, logging], swiftSettings: settings),
+        .target(
             name: "Intake",
-            dependencies: ["Mail", "SMTP", "Queue", nioCore, nioPosix, nioSSL, logging, crypto, cryptoExtras],
+            dependencies: [
+                "Mail", "SMTP", "Filtering", "Queue", nioCore, nioPosix, nioSSL, logging, crypto, cryptoExtras,
+            ],
             swiftSettings: settings),
         .target(name: "DNS", dependencies: ["Mail", "CUnbound", "CIDN", nioCore, deque], swiftSettings: settings),
         .target(
@@ -64,7 +68,8 @@ let package = Package(
         .executableTarget(
             name: "Figaro",
             dependencies: [
-                "Mail", "SMTP", "Queue", "Storage", "Intake", "DNS", "Delivery", "Console", nioCore, nioPosix, nioSSL,
+                "Mail", "SMTP", "Filtering", "Queue", "Storage", "Intake", "DNS", "Delivery", "Console", nioCore,
+                nioPosix, nioSSL,
                 logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
@@ -105,8 +110,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "FilteringTests", dependencies: ["Filtering", "Mail", nioCore, nioPosix, nioHTTP1, logging],
+            swiftSettings: settings),
+        .testTarget(
             name: "IntakeTests",
-            dependencies: ["Intake", "RelayTesting", "Mail", "SMTP", "Queue", nioCore, nioPosix, nioSSL, logging],
+            dependencies: [
+                "Intake", "Filtering", "RelayTesting", "Mail", "SMTP", "Queue", nioCore, nioPosix, nioSSL, logging,
+            ],
             swiftSettings: settings),
         .testTarget(name: "DNSTests", dependencies: ["DNS", "RelayTesting", "Mail", nioCore], swiftSettings: settings),
         .testTarget(
@@ -117,7 +127,8 @@ let package = Package(
         .testTarget(
             name: "FigaroTests",
             dependencies: [
-                "Figaro", "RelayTesting", "Mail", "SMTP", "Queue", "Storage", "Intake", "DNS", "Delivery", nioCore,
+                "Figaro", "RelayTesting", "Mail", "SMTP", "Filtering", "Queue", "Storage", "Intake", "DNS", "Delivery",
+                nioCore,
                 nioPosix, logging, .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

@@ -9,17 +9,18 @@ private let allowed: [String: Set<String>] = [
     "DNS": ["Mail", "CUnbound", "CIDN", "NIOCore", "DequeModule", "HeapModule"],
     "Queue": ["Mail", "NIOCore", "Logging", "DequeModule", "HeapModule"],
     "Storage": ["Mail", "Queue", "NIOCore", "Logging", "DequeModule", "GRDB", "GRDBSQLite", "Foundation"],
+    "Filtering": ["Mail", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging"],
     "Intake": [
-        "Mail", "SMTP", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "Logging", "Crypto", "CryptoExtras",
-        "FoundationEssentials",
+        "Mail", "SMTP", "Filtering", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "Logging", "Crypto",
+        "CryptoExtras", "FoundationEssentials",
     ],
     "Delivery": [
         "Mail", "SMTP", "DNS", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "Logging", "DequeModule", "HeapModule",
     ],
     "Console": ["NIOCore", "NIOPosix", "NIOHTTP1"],
     "Figaro": [
-        "Mail", "SMTP", "DNS", "Queue", "Storage", "Intake", "Delivery", "Console", "NIOCore", "NIOPosix", "NIOSSL",
-        "Logging", "ArgumentParser", "Yams", "ServiceLifecycle", "UnixSignals", "Foundation",
+        "Mail", "SMTP", "Filtering", "DNS", "Queue", "Storage", "Intake", "Delivery", "Console", "NIOCore", "NIOPosix",
+        "NIOSSL", "Logging", "ArgumentParser", "Yams", "ServiceLifecycle", "UnixSignals", "Foundation",
     ],
 ]
 

@@ -1,0 +1,88 @@
+package import Mail
+package import NIOCore
+
+/// What checking needs to know; decoded and checked by the executable.
+package struct Configuration: Sendable, Hashable {
+    /// What becomes of mail that could not be checked.
+    package enum Unavailable: String, Sendable, Hashable, CaseIterable {
+        /// 451: the client comes back.
+        case tempfail
+        /// Accepted, and kept until an operator lets it go.
+        case hold
+        /// Accepted, with the mark `unscanned`.
+        case accept
+    }
+
+    /// What becomes of mail that is larger than what is scanned. It will be as large when it comes again, so no answer
+    /// is a 4xx.
+    package enum TooLarge: String, Sendable, Hashable, CaseIterable {
+        /// 552.
+        case reject
+        /// Accepted, with the mark `unscanned`.
+        case pass
+    }
+
+    /// Scores from which on something is done; nil: as rspamd says.
+    package struct Thresholds: Sendable, Hashable {
+        package var reject: Double?
+        package var addHeader: Double?
+
+        package init(reject: Double? = nil, addHeader: Double? = nil) {
+            self.reject = reject
+            self.addHeader = addHeader
+        }
+    }
+
+    /// rspamds or filter nodes.
+    package var nodes: [NodePlace]
+    package var clamd: [NodePlace]
+    /// For the whole check.
+    package var deadline: TimeAmount
+    /// After it rspamd breaks off a scan: its own `task_timeout`.
+    package var scanTimeout: TimeAmount
+    package var unavailable: Unavailable
+    package var tooLarge: TooLarge
+    /// Octets of a message that is scanned; no more than rspamd's `max_message` and clamd's `StreamMaxLength`.
+    package var maxSize: Int
+    package var thresholds: Thresholds
+    /// By customer, before ``thresholds``.
+    package var customers: [String: Thresholds]
+    /// Where this node serves its own checks, with rspamd's protocol.
+    package var listeners: [FilterListener]
+
+    package init(
+        nodes: [NodePlace] = [], clamd: [NodePlace] = [], deadline: TimeAmount = .seconds(30),
+        scanTimeout: TimeAmount = .seconds(8), unavailable: Unavailable = .tempfail, tooLarge: TooLarge = .reject,
+        maxSize: Int = 20 << 20, thresholds: Thresholds = Thresholds(), customers: [String: Thresholds] = [:],
+        listeners: [FilterListener] = []
+    ) {
+        self.nodes = nodes
+        self.clamd = clamd
+        self.deadline = deadline
+        self.scanTimeout = scanTimeout
+        self.unavailable = unavailable
+        self.tooLarge = tooLarge
+        self.maxSize = maxSize
+        self.thresholds = thresholds
+        self.customers = customers
+        self.listeners = listeners
+    }
+
+    func thresholds(of customer: String) -> Thresholds {
+        let own = customers[customer]
+        return Thresholds(
+            reject: own?.reject ?? thresholds.reject, addHeader: own?.addHeader ?? thresholds.addHeader)
+    }
+}
+
+/// An address and port at which checks are served.
+package struct FilterListener: Sendable, Hashable {
+    package var address: IPAddress
+    /// 0 lets the system choose.
+    package var port: Int
+
+    package init(address: IPAddress, port: Int) {
+        self.address = address
+        self.port = port
+    }
+}
