@@ -20,11 +20,14 @@ package indirect enum TraceEvent: Sendable, Hashable {
         package var sender: ReversePath
         package var recipients: [Address]
         package var size: Int
+        /// What the filter said; nil where there is none.
+        package var screening: Screening?
 
         package init(
             message: MessageID, at: Timestamp, customer: String, client: IPAddress, helo: String, tls: String?,
-            sender: ReversePath, recipients: [Address], size: Int
+            sender: ReversePath, recipients: [Address], size: Int, screening: Screening? = nil
         ) {
+            self.screening = screening
             self.message = message
             self.at = at
             self.customer = customer

@@ -6,8 +6,11 @@ package struct Accepted: Sendable {
     /// 1 or more, without repeats.
     package let recipients: [Address]
     package let trace: TraceEvent.Acceptance
+    /// Kept from the start, until an operator lets it go.
+    package let hold: Hold?
 
-    package init(message: QueuedMessage, recipients: [Address], trace: TraceEvent.Acceptance) {
+    package init(message: QueuedMessage, recipients: [Address], trace: TraceEvent.Acceptance, hold: Hold? = nil) {
+        self.hold = hold
         self.message = message
         self.recipients = recipients
         self.trace = trace

@@ -91,6 +91,11 @@ final class Committer {
     private func add(_ accepted: Accepted, to cycle: inout Cycle, now: Timestamp) {
         let works = Work.byDomain(accepted, due: accepted.message.arrived)
         cycle.batch.accepted.append(StoredMessage(message: accepted.message, recipients: accepted.recipients))
+        if let hold = accepted.hold {
+            cycle.hold(works, hold)
+            bounds.saw(accepted.message.id)
+            return
+        }
         cycle.arrivals.append(contentsOf: works)
         fresh.add(accepted.message, works: works, now: now)
         // An upload that took longer than the floor lags behind.
@@ -168,7 +173,8 @@ final class Committer {
     }
 
     private func steered(_ cycle: Cycle, _ result: StoreResult) {
-        var rest = result.steered[...]
+        if !cycle.held.isEmpty { trace.record(cycle.held) }
+        var rest = result.steered.dropFirst(cycle.held.count)
         for taken in cycle.steering {
             let results = rest.prefix(taken.written.count)
             rest = rest.dropFirst(taken.written.count)
@@ -256,7 +262,7 @@ extension Work {
     /// One for each recipient domain, in order of first appearance.
     static func byDomain(_ accepted: Accepted, due: Timestamp) -> [Work] {
         let recipients = accepted.recipients
-        let progress = Progress(due: due)
+        let progress = Progress(due: due, of: accepted.message)
         if let first = recipients.first, recipients.allSatisfy({ $0.domain == first.domain }) {
             return [Work(message: accepted.message, domain: first.domain, recipients: recipients, progress: progress)]
         }

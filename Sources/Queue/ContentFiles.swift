@@ -32,6 +32,9 @@ package protocol ContentWriter: AnyObject, Sendable {
     /// Appends in the order of the calls; the future tells when these octets were written.
     func append(_ bytes: ByteBuffer) -> EventLoopFuture<Void>
 
+    /// Forgets what was written: what is appended from now on is the content. Not after ``finish()``.
+    func restart()
+
     /// Writes what is left and makes file and folder durable (fdatasync of both). The content may be committed after
     /// it.
     func finish() -> EventLoopFuture<Content>

@@ -11,6 +11,8 @@ struct Cycle {
     /// Works of the accepted messages, in order of arrival.
     var arrivals: [Work] = []
     var releases: [Release] = []
+    /// Works that are held from the start, one for each of the first of the batch's steerings.
+    private(set) var held: [TraceEvent] = []
     /// Works whose settlement left recipients out.
     var incomplete: [WorkKey] = []
     /// Content files that nothing names once this is written.
@@ -40,8 +42,27 @@ struct Cycle {
         batch.accepted.removeAll { ids.contains($0.message.id) }
         batch.filed.removeAll { ids.contains($0.key.message) }
         arrivals.removeAll { ids.contains($0.message.id) }
+        batch.steered.removeFirst(held.count)
+        held = []
         defer { pending.removeAll() }
         return pending
+    }
+
+    /// Files works of an accepted message as held: they get their rows at once, and Delivery does not hear of them.
+    /// Called before any other steering is put into the batch.
+    mutating func hold(_ works: [Work], _ hold: Hold) {
+        for work in works {
+            batch.filed.append(
+                WaitingRow(
+                    key: work.key, customer: work.message.customer, expires: work.message.expires,
+                    recipients: work.recipients, progress: work.progress, onAgenda: false))
+            batch.steered.append(Steering(key: work.key, change: .hold(hold)))
+            held.append(
+                .steered(
+                    TraceEvent.Steered(
+                        message: work.key.message, at: hold.at, how: .held, domain: work.domain, by: hold.by,
+                        reason: hold.reason)))
+        }
     }
 
     /// Takes what came of a filed work. One that comes back as it was costs no row: its domain alone is written, once

@@ -92,7 +92,9 @@ extension QueueEntry.Part {
         let accepted = Dictionary(grouping: stored.recipients, by: \.domain)
         return accepted.sorted { $0.key < $1.key }.map { domain, recipients in
             QueueEntry.Part(
-                domain: domain, recipients: recipients, progress: Progress(due: stored.message.arrived), state: .fresh)
+                domain: domain, recipients: recipients,
+                progress: Progress(due: stored.message.arrived, of: stored.message),
+                state: .fresh)
         }
     }
 }

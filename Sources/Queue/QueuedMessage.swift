@@ -18,11 +18,14 @@ package final class QueuedMessage: Sendable {
     package let expires: Timestamp
     /// What the sender asked of notices; nil when nothing.
     package let request: NoticeRequest?
+    /// What the filter said of it; nil where it was not asked. Routes may ask for it.
+    package let verdict: Screening.Verdict?
     package let content: Content
 
     package init(
         id: MessageID, customer: String, sender: ReversePath, eightBit: Bool, utf8: Bool, size: Int,
-        arrived: Timestamp, expires: Timestamp, request: NoticeRequest? = nil, content: Content
+        arrived: Timestamp, expires: Timestamp, request: NoticeRequest? = nil, verdict: Screening.Verdict? = nil,
+        content: Content
     ) {
         self.id = id
         self.customer = customer
@@ -33,6 +36,7 @@ package final class QueuedMessage: Sendable {
         self.arrived = arrived
         self.expires = expires
         self.request = request
+        self.verdict = verdict
         self.content = content
     }
 }

@@ -51,7 +51,7 @@ extension StoredMessage {
         Dictionary(grouping: recipients, by: \.domain).map { domain, recipients in
             WaitingRow(
                 key: WorkKey(message: message.id, domain: domain), customer: message.customer, expires: message.expires,
-                recipients: recipients, progress: Progress(due: due), onAgenda: true)
+                recipients: recipients, progress: Progress(due: due, of: message), onAgenda: true)
         }
     }
 }

@@ -93,6 +93,12 @@ package struct Progress: Sendable, Hashable {
         }
     }
 
+    /// Of a message that nothing has been tried of.
+    package init(due: Timestamp, of message: QueuedMessage) {
+        self.init(due: due)
+        verdict = message.verdict?.rawValue
+    }
+
     package init(
         rounds: Int = 0, due: Timestamp, tried: [String] = [], pinned: String? = nil, route: String = "default",
         step: Int = 0, firstRefusal: Refusal? = nil, lastRefusal: String? = nil

@@ -66,6 +66,15 @@ final class ContentFile: Sendable {
         }
     }
 
+    /// Empties it; what fails here fails everything that comes later.
+    func restart() {
+        try? writing { descriptor in
+            guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, SEEK_SET) == 0 else {
+                throw StoreFailure(errno: errno, "cannot empty \(path)")
+            }
+        }
+    }
+
     /// Makes the octets durable; their name is not yet. A failed sync is never repeated: the file is given up.
     func sync() throws {
         syncs.add(.content)

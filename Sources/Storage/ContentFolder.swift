@@ -134,6 +134,10 @@ final class FolderWriter: ContentWriter {
         return promise.futureResult
     }
 
+    func restart() {
+        threads.run(lane) { [file] in file.restart() }
+    }
+
     func finish() -> EventLoopFuture<Content> {
         let promise = loop.makePromise(of: Content.self)
         threads.run(lane) { [file, name, names, failures] in

@@ -31,7 +31,7 @@ extension Packer {
     }
 
     private mutating func accepted(_ event: TraceEvent.Acceptance) {
-        byte(1)
+        byte(event.screening == nil ? 1 : 6)
         time(event.at)
         text(event.customer)
         ip(event.client)
@@ -40,6 +40,15 @@ extension Packer {
         path(event.sender)
         list(event.recipients) { $0.address($1) }
         number(UInt64(max(0, event.size)))
+        if let screening = event.screening { self.screening(screening) }
+    }
+
+    private mutating func screening(_ screening: Screening) {
+        text(screening.verdict.rawValue)
+        text(screening.action)
+        optional(screening.score) { $0.text("\($1)") }
+        list(screening.symbols) { $0.text($1) }
+        list(screening.changes) { $0.text($1) }
     }
 
     private mutating func attempted(_ event: TraceEvent.Attempt) {
@@ -102,6 +111,7 @@ extension Unpacker {
             case 3: .ended(try unpacker.ended(message))
             case 4: .notified(try unpacker.notified(message))
             case 5: .steered(try unpacker.steered(message))
+            case 6: .accepted(try unpacker.screened(message))
             default: throw Unreadable(description: "unknown kind of event")
             }
         }
@@ -123,6 +133,23 @@ extension Unpacker {
         TraceEvent.Acceptance(
             message: message, at: try time(), customer: try text(), client: try ip(), helo: try text(),
             tls: try optionalText(), sender: try path(), recipients: try addresses(), size: try count(.max))
+    }
+
+    /// Acceptances without a filter are as they were before there was one.
+    private mutating func screened(_ message: MessageID) throws(Unreadable) -> TraceEvent.Acceptance {
+        var event = try accepted(message)
+        let word = try text()
+        guard let verdict = Screening.Verdict(rawValue: word) else {
+            throw Unreadable(description: "unknown verdict \(word)")
+        }
+        event.screening = Screening(
+            verdict: verdict, action: try text(), score: try optionalText().flatMap { Double($0) },
+            symbols: try texts(), changes: try texts())
+        return event
+    }
+
+    private mutating func texts() throws(Unreadable) -> [String] {
+        try list { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.text() }
     }
 
     private mutating func attempted(_ message: MessageID) throws(Unreadable) -> TraceEvent.Attempt {

@@ -15,6 +15,7 @@ extension Packer {
     private static let utf8: UInt8 = 2
     private static let file: UInt8 = 4
     private static let request: UInt8 = 8
+    private static let verdict: UInt8 = 16
 
     /// The envelope of a message: everything but its id and its inline content.
     mutating func envelope(_ message: QueuedMessage, recipients: [Address]) {
@@ -22,6 +23,7 @@ extension Packer {
         var flags: UInt8 = (message.eightBit ? Self.eightBit : 0) | (message.utf8 ? Self.utf8 : 0)
         if case .file = message.content { flags |= Self.file }
         if message.request != nil { flags |= Self.request }
+        if message.verdict != nil { flags |= Self.verdict }
         byte(flags)
         number(UInt64(max(0, message.size)))
         time(message.arrived)
@@ -31,6 +33,7 @@ extension Packer {
         path(message.sender)
         list(recipients) { $0.address($1) }
         if let request = message.request { self.request(request, of: recipients) }
+        if let verdict = message.verdict { text(verdict.rawValue) }
     }
 
     mutating func recipients(_ recipients: [Address]) {
@@ -90,7 +93,7 @@ extension Unpacker {
     ) throws(Unreadable) -> StoredMessage {
         try checkVersion()
         let flags = try byte()
-        guard flags < 16 else { throw Unreadable(description: "unknown flags \(flags)") }
+        guard flags < 32 else { throw Unreadable(description: "unknown flags \(flags)") }
         let size = try count(.max)
         let arrived = try time()
         let packed = try time()
@@ -99,9 +102,11 @@ extension Unpacker {
         let sender = try path()
         let recipients = try addresses()
         let request = flags & 8 == 0 ? nil : try request(of: recipients)
+        // A word of a later program routes nothing.
+        let verdict = flags & 16 == 0 ? nil : Screening.Verdict(rawValue: try text())
         let message = QueuedMessage(
             id: id, customer: customer, sender: sender, eightBit: flags & 1 != 0, utf8: flags & 2 != 0, size: size,
-            arrived: arrived, expires: expires ?? packed, request: request,
+            arrived: arrived, expires: expires ?? packed, request: request, verdict: verdict,
             content: file.map { .file(name: $0) } ?? .inline(content()))
         return StoredMessage(message: message, recipients: recipients)
     }

@@ -141,6 +141,10 @@ final class HeldFiles: ContentFiles {
             return promise.futureResult
         }
 
+        func restart() {
+            files.disk.execute { [self] in files.state.withLock { $0.files[name] = ByteBuffer() } }
+        }
+
         func finish() -> EventLoopFuture<Content> {
             let promise = loop.makePromise(of: Content.self)
             // Behind everything that still waits.

@@ -51,7 +51,12 @@ import Testing
                 TraceEvent.Steered(
                     message: mail.id, at: time.now(), how: how, domain: "example.org", by: "root (uid 0)", reason: "x"))
         }
-        return [.accepted(mail.trace), .attempted(second), .attempted(attempt)] + steered + [.ended(end)]
+        var accepted = mail.trace
+        accepted.screening = Screening(
+            verdict: .suspect, action: "add header", score: -6.25, symbols: ["A(1.00)"], changes: ["X added"])
+        return [.accepted(mail.trace), .accepted(accepted), .attempted(second), .attempted(attempt)] + steered + [
+            .ended(end)
+        ]
     }
 
     @Test func `a message's events come back in order, before and after they are written`() throws {

@@ -6,6 +6,7 @@ extension MessageExplanation {
                 + (size.map { ", \($0) octets" } ?? ""),
             "arrived   \(arrived ?? "before the history begins")",
         ]
+        lines += (filter ?? []).map { "filter    \($0)" }
         lines += decisions.flatMap(\.lines)
         lines += orders.map { "order     \($0)" }
         lines += ends.map {

@@ -69,6 +69,8 @@ struct MessageExplanation: Codable, Sendable, Hashable {
     var orders: [String]
     /// Recipients whose sender is still to be told.
     var untold: [String]
+    /// What the filter said of it, in lines.
+    var filter: [String]?
 }
 
 extension MessageExplanation {
@@ -93,6 +95,7 @@ extension MessageExplanation {
                 sender = accepted.sender.description
                 size = accepted.size
                 arrived = UTCTime.text(accepted.at)
+                filter = accepted.screening?.lines
             case .attempted(let attempt):
                 decisions.append(Decision(attempt, after: before, rules))
                 before.append(attempt)

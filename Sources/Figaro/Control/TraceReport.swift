@@ -36,6 +36,11 @@ struct TraceReport: Codable, Sendable, Hashable {
     var sender: String?
     var domain: String?
     var by: String?
+    var verdict: String?
+    var action: String?
+    var score: String?
+    var symbols: [String]?
+    var changes: [String]?
 
     init(_ event: TraceEvent) {
         switch event {
@@ -68,6 +73,12 @@ struct TraceReport: Codable, Sendable, Hashable {
         tls = accepted.tls
         from = accepted.sender.description
         size = accepted.size
+        guard let screening = accepted.screening else { return }
+        verdict = screening.verdict.rawValue
+        action = screening.action
+        score = screening.score.map { Screening.text($0) }
+        symbols = screening.symbols
+        changes = screening.changes
     }
 
     private init(_ attempt: TraceEvent.Attempt) {
@@ -144,7 +155,15 @@ struct TraceReport: Codable, Sendable, Hashable {
             "accepted from customer \(customer ?? "?"), client \(client ?? "?") (\(helo ?? "?"))"
                 + (tls.map { ", \($0)" } ?? ""),
             "from <\(from ?? "")> to \(recipients), \(size ?? 0) octets",
-        ]
+        ] + screeningLines
+    }
+
+    private var screeningLines: [String] {
+        guard let verdict = verdict.flatMap({ Screening.Verdict(rawValue: $0) }) else { return [] }
+        let screening = Screening(
+            verdict: verdict, action: action ?? "?", score: score.flatMap { Double($0) }, symbols: symbols ?? [],
+            changes: changes ?? [])
+        return screening.lines.map { "filter: \($0)" }
     }
 
     private var attemptLines: [String] {

@@ -27,7 +27,7 @@ enum RouteFile {
             condition.sites = names(section.optional("site")) {
                 $0.string("the name of a receiver, or one that its MX hosts have or lie below")?.lowercased()
             }
-            condition.verdicts = names(section.optional("verdict")) { $0.string("a verdict such as add header") }
+            condition.verdicts = names(section.optional("verdict")) { $0.word(Screening.Verdict.self)?.rawValue }
             if let domains = section.optional("sender_domain"), condition.nullSender {
                 domains.complain("does not go with “sender: <>”, which has no domain")
             }

@@ -34,6 +34,11 @@ enum EventLine {
         line.add("from", "<\(event.sender)>")
         recipients(event.recipients, &line)
         line.add("size", event.size)
+        guard let screening = event.screening else { return }
+        line.add("verdict", screening.verdict.rawValue)
+        line.add("action", screening.action)
+        line.add("score", screening.score.map { Screening.text($0) })
+        if !screening.changes.isEmpty { line.add("changes", screening.changes.joined(separator: "; ")) }
     }
 
     private static func attempted(_ event: TraceEvent.Attempt, _ line: inout LogLine) {
