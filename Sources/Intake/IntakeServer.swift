@@ -1,3 +1,4 @@
+package import Filtering
 import Glibc
 package import Logging
 package import Mail
@@ -20,14 +21,15 @@ package final class IntakeServer: Sendable {
     /// - Throws: ``IntakeError`` when certificates cannot be loaded, or are missing where a listener has TLS.
     package init(
         configuration: Configuration, queue: any AcceptedMail, contentFiles: any ContentFiles,
-        ids: MessageID.Generator, time: any TimeSource, group: any EventLoopGroup, logger: Logger
+        ids: MessageID.Generator, time: any TimeSource, group: any EventLoopGroup, logger: Logger,
+        filter: Filter? = nil
     ) throws {
         let sessions = SessionTable(
             limit: configuration.limits.connections, limitPerClient: configuration.limits.connectionsPerClient)
         self.sessions = sessions
         let services = Services(
             configuration: configuration, queue: queue, contentFiles: contentFiles, ids: ids, time: time,
-            log: RefusalLog(logger: logger), sessions: sessions)
+            log: RefusalLog(logger: logger), sessions: sessions, filter: filter)
         self.group = group
         generation = Mutex(try Generation(services, group: group))
     }
@@ -63,11 +65,11 @@ package final class IntakeServer: Sendable {
     /// they are.
     ///
     /// - Throws: ``IntakeError``, and then nothing has changed.
-    package func replace(_ configuration: Configuration) throws {
+    package func replace(_ configuration: Configuration, filter: Filter? = nil) throws {
         let old = generation.withLock { $0 }.services
         var configuration = configuration
         configuration.listeners = old.configuration.listeners
-        let new = try Generation(old.with(configuration), group: group)
+        let new = try Generation(old.with(configuration, filter), group: group)
         sessions.limit(to: configuration.limits.connections, perClient: configuration.limits.connectionsPerClient)
         generation.withLock { $0 = new }
     }

@@ -1,3 +1,4 @@
+import Filtering
 import Mail
 import NIOCore
 import Queue
@@ -14,21 +15,22 @@ final class MessageInProgress: MessageSink {
     private static let chunk = 112 << 10
     private static let chunkBuffer = 128 << 10
 
-    private let services: Services
+    let services: Services
     private let client: IPAddress
     private let clientText: String
-    private let customer: String
-    private let loop: any EventLoop
+    let customer: String
+    let loop: any EventLoop
     private let envelope: Envelope
     private let facts: ServerSessionFacts
-    private let id: MessageID
-    private let arrived: Timestamp
+    let id: MessageID
+    let arrived: Timestamp
     private let drained: () -> Void
 
-    private var header = HeaderScan()
-    private var writer: (any ContentWriter)?
-    /// Octets handed to the writer.
-    private var written = 0
+    private(set) var header = HeaderScan()
+    private(set) var writer: (any ContentWriter)?
+    /// Octets handed to the writer, and the last of them written.
+    private(set) var written = 0
+    private(set) var lastWrite: EventLoopFuture<Void>?
     private var writeFailure: String?
     private var isAbandoned = false
 
@@ -97,18 +99,29 @@ final class MessageInProgress: MessageSink {
             addMissing(&content)
             if content.readableBytes > Self.inlineLimit { append(&content, opening: true) }
         }
+        let kept = Kept(eightBit: eightBit, answer: answer)
         guard let writer else {
-            return commit(.inline(content), size: content.readableBytes, eightBit: eightBit, answer: answer)
+            if let filter = services.filter { return screen(content, kept, by: filter) }
+            return commit(.inline(content), size: content.readableBytes, kept)
         }
         if content.readableBytes > 0 { append(&content) }
+        if let filter = services.filter { return screen(writer, kept, by: filter) }
+        finish(writer, kept)
+    }
+
+    func finish(_ writer: any ContentWriter, _ kept: Kept) {
         writer.finish().hop(to: loop).assumeIsolated().whenComplete { [self] result in
             switch result {
-            case .success(let content): commit(content, size: written, eightBit: eightBit, answer: answer)
+            case .success(let content): commit(content, size: written, kept)
             case .failure(let error):
-                services.log.notKept("\(error)", client: client, message: id)
-                answer(.refused(.storeFailed))
+                notKept("\(error)", kept)
             }
         }
+    }
+
+    func notKept(_ reason: String, _ kept: Kept) {
+        services.log.notKept(reason, client: client, message: id)
+        kept.answer(.refused(.storeFailed))
     }
 
     func abandon() {
@@ -147,34 +160,51 @@ final class MessageInProgress: MessageSink {
 
     // MARK: content in a file
 
-    private func append(_ content: inout ByteBuffer, opening: Bool = false) {
+    func append(_ content: inout ByteBuffer, opening: Bool = false) {
         if opening { writer = services.contentFiles.write(for: id, on: loop) }
         guard let writer else { return }
         let bytes = content
         written += bytes.readableBytes
         content = ByteBuffer()
         content.reserveCapacity(Self.chunkBuffer)
-        writer.append(bytes).hop(to: loop).assumeIsolated().whenComplete { [self] result in
+        let write = writer.append(bytes).hop(to: loop)
+        lastWrite = write
+        write.assumeIsolated().whenComplete { [self] result in
             if case .failure(let error) = result, writeFailure == nil { writeFailure = "\(error)" }
             if !isAbandoned, !isSaturated { drained() }
         }
     }
 
+    /// What was written is written again, otherwise.
+    func rewrite(_ content: ByteBuffer) {
+        var content = content
+        written = 0
+        writer?.restart()
+        append(&content)
+    }
+
     // MARK: safe keeping
 
-    private func commit(
-        _ content: Content, size: Int, eightBit: Bool, answer: @escaping (ServerMachine.Verdict) -> Void
-    ) {
+    /// What is known of a message when its content is complete.
+    struct Kept {
+        var eightBit: Bool
+        var screening: Screening?
+        /// Why it is held.
+        var hold: String?
+        let answer: (ServerMachine.Verdict) -> Void
+    }
+
+    func commit(_ content: Content, size: Int, _ kept: Kept) {
         let message = QueuedMessage(
-            id: id, customer: customer, sender: envelope.sender, eightBit: eightBit,
+            id: id, customer: customer, sender: envelope.sender, eightBit: kept.eightBit,
             utf8: envelope.smtpUTF8 && header.eightBit, size: size, arrived: arrived,
             expires: arrived + services.configuration.maxAge,
-            request: envelope.request.isEmpty ? nil : envelope.request, content: content)
-        let trace = TraceEvent.Acceptance(
-            message: id, at: arrived, customer: customer, client: client, helo: facts.hello, tls: facts.tls,
-            sender: envelope.sender, recipients: envelope.recipients, size: size)
-        let accepted = Accepted(message: message, recipients: envelope.recipients, trace: trace)
-        let answer = NIOLoopBound(answer, eventLoop: loop)
+            request: envelope.request.isEmpty ? nil : envelope.request, verdict: kept.screening?.verdict,
+            content: content)
+        let accepted = Accepted(
+            message: message, recipients: envelope.recipients, trace: acceptance(size, kept.screening),
+            hold: kept.hold.map { Hold(at: arrived, by: "filter", reason: $0) })
+        let answer = NIOLoopBound(kept.answer, eventLoop: loop)
         services.queue.commit(accepted) { [loop, id, client, services] result in
             loop.execute {
                 switch result {
@@ -186,5 +216,26 @@ final class MessageInProgress: MessageSink {
                 }
             }
         }
+    }
+
+    func acceptance(_ size: Int, _ screening: Screening? = nil) -> TraceEvent.Acceptance {
+        TraceEvent.Acceptance(
+            message: id, at: arrived, customer: customer, client: client, helo: facts.hello, tls: facts.tls,
+            sender: envelope.sender, recipients: envelope.recipients, size: size, screening: screening)
+    }
+
+    /// What filters are asked about this content, which begins with octets of ours.
+    func question(_ content: ByteBuffer) -> Question {
+        let length = max(0, content.readableBytes - header.start)
+        var question = Question(
+            content: content.getSlice(at: content.readerIndex + header.start, length: length) ?? ByteBuffer())
+        question.client = client.description
+        question.hello = facts.hello
+        question.user = customer
+        question.sender = envelope.sender.description
+        question.recipients = envelope.recipients.map(\.description)
+        question.queueID = id.description
+        question.tls = facts.tls
+        return question
     }
 }

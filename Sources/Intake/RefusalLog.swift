@@ -31,6 +31,18 @@ final class RefusalLog: Sendable {
         logger.notice("client refused", metadata: metadata)
     }
 
+    /// A message was refused for what it is. Each is told, as its author may ask: a whole message and its check were
+    /// paid for the line.
+    func turnedAway(_ line: String, because said: String, message: TraceEvent.Acceptance) {
+        logger.notice(
+            "message refused",
+            metadata: [
+                "message": "\(message.message)", "client": "\(message.client)", "customer": "\(message.customer)",
+                "from": "<\(message.sender)>", "recipients": "\(message.recipients.count)", "reply": "\(line)",
+                "filter": "\(said)",
+            ])
+    }
+
     /// Content could not be kept; the client was told to come back.
     func notKept(_ reason: String, client: IPAddress, message: MessageID) {
         guard let unsaid = admit(.storeFailed) else { return }

@@ -1,3 +1,4 @@
+import Filtering
 import Mail
 import NIOCore
 import Queue
@@ -12,11 +13,14 @@ final class Services: Sendable {
     let time: any TimeSource
     let log: RefusalLog
     let sessions: SessionTable
+    /// nil: mail passes on unasked.
+    let filter: Filter?
 
     init(
         configuration: Configuration, queue: any AcceptedMail, contentFiles: any ContentFiles,
-        ids: MessageID.Generator, time: any TimeSource, log: RefusalLog, sessions: SessionTable
+        ids: MessageID.Generator, time: any TimeSource, log: RefusalLog, sessions: SessionTable, filter: Filter?
     ) {
+        self.filter = filter
         self.configuration = configuration
         self.customers = CustomerDirectory(configuration.customers)
         self.queue = queue
@@ -27,9 +31,9 @@ final class Services: Sendable {
         self.sessions = sessions
     }
 
-    func with(_ configuration: Configuration) -> Services {
+    func with(_ configuration: Configuration, _ filter: Filter?) -> Services {
         Services(
             configuration: configuration, queue: queue, contentFiles: contentFiles, ids: ids, time: time, log: log,
-            sessions: sessions)
+            sessions: sessions, filter: filter)
     }
 }

@@ -1,5 +1,6 @@
 import DNS
 import Delivery
+import Filtering
 import Intake
 import Mail
 import NIOCore
@@ -85,6 +86,27 @@ struct NodeConfigurationTests {
         #expect(try problems(with: "containment: { sources_per_site: 9, sources: 3 }\n").count == 1)
     }
 
+    @Test func `a filter is read, with a customer's own scores`() throws {
+        let (node, problems) = try decodeNode(
+            """
+            spool: /tmp/spool
+            hostname: filter.example
+            customers: { acme: { networks: [127.0.0.1/32], filter: { reject: 20.5 } } }
+            filter:
+              nodes: ["127.0.0.1:11333", "[2001:db8::1]:11333"]
+              clamd: [/run/clamd.ctl]
+              deadline: 20s
+              thresholds: { reject: 15, add_header: 6 }
+              listen: [{ address: 127.0.0.1, port: 11340 }]
+
+            """)
+        let filter = try #require(node?.filter, "\(problems)")
+        #expect(filter.nodes.map(\.description) == ["127.0.0.1:11333", "[2001:db8::1]:11333"])
+        #expect(filter.clamd == [.socket("/run/clamd.ctl")] && filter.deadline == .seconds(20))
+        #expect(filter.customers["acme"]?.reject == 20.5 && filter.thresholds.addHeader == 6)
+        #expect(node?.intake.listeners == [], "a node that filters alone takes no mail")
+    }
+
     @Test func `the built-in configuration is good`() {
         let problems = Problems()
         let node = NodeConfigurationFile.load(nil, problems)
@@ -130,6 +152,15 @@ struct NodeConfigurationTests {
         ("limits: { header_size: 32MB, message_size: 1MB }", "more than message_size"),
         ("dns: { servers: [\"ns.example\"] }", "a name server"),
         ("log: { level: loud }", "expected one of trace, debug"),
+        ("filter: {}", "names neither “nodes” nor “clamd”"),
+        ("filter: { nodes: [localhost] }", "a filter such as 192.0.2.20:11333"),
+        ("filter: { clamd: [127.0.0.1] }", "a clamd such as"),
+        ("filter: { nodes: [\"127.0.0.1:1\", \"127.0.0.1:1\"] }", "twice"),
+        ("filter: { nodes: [\"127.0.0.1:1\"], unavailable: pass }", "tempfail, hold, accept"),
+        ("filter: { nodes: [\"127.0.0.1:1\"], too_large: hold }", "reject, pass"),
+        ("filter: { nodes: [\"127.0.0.1:1\"], deadline: 10m }", "must be from 1s to 4m"),
+        ("filter: { nodes: [\"127.0.0.1:1\"], thresholds: { reject: 5, add_header: 6 } }", "nothing would be marked"),
+        ("filter: { nodes: [\"127.0.0.1:1\"], listen: [{ address: 127.0.0.1, port: 1 }] }", "is this node itself"),
         ("history: { keep: 14 }", "a span such as"),
         ("history: { size: 10GiB }", "a size such as"),
         ("history: { keep: 0s }", "must be from 1s to 3650d"),

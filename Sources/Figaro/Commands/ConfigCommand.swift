@@ -73,6 +73,7 @@ extension LoadedConfiguration {
             ("hostname", node.hostname),
             ("listeners", Self.shortened(listeners)),
             ("customers", Self.shortened(customers)),
+            ("filter", node.filter?.summary ?? "none: mail passes on unchecked"),
             ("spool", node.spool),
             ("control", node.control),
             ("user", node.user ?? "the one that starts it"),

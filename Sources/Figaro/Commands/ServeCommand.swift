@@ -143,7 +143,9 @@ struct ServeCommand: ParsableCommand {
 
     private static func tellAboutFiles(_ node: NodeConfiguration, _ logger: Logger) {
         // Besides a socket each: content files of large messages, the store, and the system's own.
-        let needed = (node.intake.limits.connections + node.planner.sessions) * 5 / 4 + 100
+        // A check has a connection to each kind of filter.
+        let checks = node.filter == nil ? 0 : min(node.intake.limits.connections, 2_000) * 2
+        let needed = (node.intake.limits.connections + node.planner.sessions) * 5 / 4 + 100 + checks
         let limit = ProcessLimits.raiseFileLimit(needed: needed)
         if limit < needed {
             logger.warning(

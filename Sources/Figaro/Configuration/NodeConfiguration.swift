@@ -1,5 +1,6 @@
 import DNS
 import Delivery
+import Filtering
 import Intake
 import Mail
 import NIOCore
@@ -36,6 +37,8 @@ struct NodeConfiguration: Sendable {
     var notices = NoticeSection()
     /// How long and in how much room the history is kept.
     var history = History.Configuration()
+    /// What checks mail before it is accepted; nil: nothing does.
+    var filter: Filtering.Configuration?
     /// Where each value stands in the file, by its path.
     var places: [String: Place] = [:]
 

@@ -1,5 +1,6 @@
 import DNS
 import Delivery
+import Filtering
 import Glibc
 import Intake
 import Mail
@@ -48,7 +49,10 @@ struct NodeConfigurationFile {
             )
         }
         let user = section.optional("user").flatMap { $0.string("the name of a user") }
-        let listeners = section.required("listeners")?.list(atLeast: 1, atMost: 256, listener)
+        var filter = section.optional("filter")?.section(self.filter)
+        // A node that does nothing but filter has neither.
+        let isFilterAlone = filter?.listeners.isEmpty == false && section.optional("listeners") == nil
+        let listeners = isFilterAlone ? [] : section.required("listeners")?.list(atLeast: 1, atMost: 256, listener)
         let certificates = section.optional("tls")?.section(self.certificates) ?? []
         if certificates.isEmpty, let listener = listeners?.first(where: { $0.tls != .none }) {
             section.required("listeners")?.complain(
@@ -56,7 +60,14 @@ struct NodeConfigurationFile {
         }
         complainAboutTwins(section.optional("listeners"), listeners ?? [])
         var languages: [String: String] = [:]
-        let customers = section.required("customers")?.section { self.customers($0, &languages) }
+        var scores: [String: Filtering.Configuration.Thresholds] = [:]
+        let named = isFilterAlone ? section.optional("customers") : section.required("customers")
+        let customers =
+            named.map { $0.section { self.customers($0, &languages, &scores) } } ?? (isFilterAlone ? [] : nil)
+        filter?.customers = scores
+        if filter == nil, let customer = scores.keys.min() {
+            named?.complain("customer \(customer) has scores of its own, but there is no “filter”")
+        }
         var notices = section.optional("notices")?.section(self.notices) ?? NoticeSection()
         notices.languages = languages
         var minimumDiskFree = 200 << 20
@@ -83,7 +94,7 @@ struct NodeConfigurationFile {
             minimumDiskFree: minimumDiskFree, planner: delivery.planner, session: delivery.session,
             allow: delivery.allow,
             resolver: resolver, namesToCheck: names, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log,
-            notices: notices, history: history)
+            notices: notices, history: history, filter: filter)
     }
 
     private func machineName(_ section: Section) -> String? {
@@ -165,7 +176,10 @@ struct NodeConfigurationFile {
         return path
     }
 
-    private func customers(_ section: Section, _ languages: inout [String: String]) -> [Customer] {
+    private func customers(
+        _ section: Section, _ languages: inout [String: String],
+        _ scores: inout [String: Filtering.Configuration.Thresholds]
+    ) -> [Customer] {
         var owners: [IPNetwork: String] = [:]
         var customers: [Customer] = []
         for entry in section.entries() {
@@ -181,6 +195,7 @@ struct NodeConfigurationFile {
                     return network
                 }
                 customers.append(Customer(name: entry.name, networks: networks ?? []))
+                scores[entry.name] = customer.optional("filter")?.section(thresholds)
                 languages[entry.name] = customer.optional("language").flatMap {
                     $0.string("a language such as en or de")?.lowercased()
                 }

@@ -1,6 +1,7 @@
 import Console
 import DNS
 import Delivery
+import Filtering
 import Intake
 import Logging
 import Mail
@@ -20,6 +21,7 @@ struct Relay {
     let resolver: UnboundResolver
     let engine: DeliveryEngine
     let intake: IntakeServer
+    let filters: FilterTier
     let control: ControlServer
     let reloader: Reloader
     let console: ConsoleServer?
@@ -68,15 +70,18 @@ struct Relay {
         // At once what a crash left untold, and later what could not be told.
         group.next().scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(5)) { _ in warden.tellPostmaster() }
         try privileges.regain()
+        let filters = FilterTier(node.filter, group: group, logger: Logger(label: "filter"))
+        try await filters.bind()
         let intake = try IntakeServer(
             configuration: node.intake, queue: queue, contentFiles: kept.contents,
             ids: ids, time: SystemTime(), group: group,
-            logger: Logger(label: "intake"))
+            logger: Logger(label: "intake"), filter: filters.filter)
         try await intake.bind(accepting: false)
         let reloader = Reloader(
             loaded, load,
             Reloader.Parts(
-                engine: engine, intake: intake, queue: queue, contents: kept.contents, ids: ids, group: group),
+                engine: engine, intake: intake, filters: filters, queue: queue, contents: kept.contents, ids: ids,
+                group: group),
             logger: Logger(label: "reload"))
         let page = MetricsPage(
             queue: queue, engine: engine, intake: intake, meter: kept.meter, syncs: kept.syncs,
@@ -88,7 +93,8 @@ struct Relay {
         try privileges.drop()
         return Relay(
             queue: queue, history: kept.history, contents: kept.contents, unruled: kept.unruled, paths: kept.paths,
-            resolver: resolver, engine: engine, intake: intake, control: control, reloader: reloader, console: console,
+            resolver: resolver, engine: engine, intake: intake, filters: filters, control: control, reloader: reloader,
+            console: console,
             group: group,
             logger: logger)
     }

@@ -23,7 +23,7 @@ extension Relay {
             StoreService(queue: queue, history: history, contents: contents, unruled: unruled, paths: paths),
             DeliveryService(engine: engine, grace: Self.deliveryGrace, logger: logger),
             ControlService(control: control, console: console),
-            IntakeService(intake: intake, grace: Self.intakeGrace, ready: ready),
+            IntakeService(intake: intake, filters: filters, grace: Self.intakeGrace, ready: ready),
         ]
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
@@ -80,6 +80,7 @@ extension Relay {
 
     private struct IntakeService: Service {
         let intake: IntakeServer
+        let filters: FilterTier
         let grace: TimeAmount
         let ready: @Sendable () -> Void
 
@@ -89,6 +90,7 @@ extension Relay {
             try? await gracefulShutdown()
             ServiceManager.tell(.stopping)
             await intake.shutdown(grace: grace)
+            await filters.stop()
         }
     }
 }

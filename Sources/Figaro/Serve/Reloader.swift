@@ -1,4 +1,5 @@
 import Delivery
+import Filtering
 import Intake
 import Logging
 import Mail
@@ -28,6 +29,7 @@ final class Reloader: Sendable {
     struct Parts: Sendable {
         let engine: DeliveryEngine
         let intake: IntakeServer
+        let filters: FilterTier
         let queue: MailQueue
         let contents: ContentFolder
         let ids: MessageID.Generator
@@ -83,7 +85,9 @@ final class Reloader: Sendable {
             var node = new.node
             node.intake.listeners = started.intake.listeners
             let opener = try Relay.opener(node, parts.contents, parts.group)
-            try parts.intake.replace(new.node.intake)
+            let filter = parts.filters.made(for: new.node.filter)
+            try parts.intake.replace(new.node.intake, filter: filter)
+            parts.filters.replace(filter)
             parts.engine.replace(
                 PlannerReplacement(configuration: new.planner, map: new.ipmap.map, rules: new.rules), opener: opener)
             if let notices = new.noticeSettings(parts.ids, parts.group.next()) { parts.queue.replaceNotices(notices) }
@@ -137,6 +141,7 @@ extension NodeConfiguration {
             ("listeners", intake.listeners != other.intake.listeners), ("spool", spool != other.spool),
             ("control", control != other.control), ("user", user != other.user), ("dns", resolver != other.resolver),
             ("history", history != other.history), ("metrics", metrics != other.metrics), ("log", log != other.log),
+            ("filter.listen", filter?.listeners != other.filter?.listeners),
             ("limits.minimum_disk_free", minimumDiskFree != other.minimumDiskFree),
         ]
         return changed.filter(\.1).map(\.0)

@@ -22,6 +22,10 @@ extension ServerHandler {
             output.writeString(id.description)
             output.writeStaticString("\r\n")
             if let last { close(last, context) }
+        case .say(let line, let last):
+            output.writeString(line)
+            output.writeStaticString("\r\n")
+            if let last { close(last, context) }
         case .close(let reply, let also):
             append(reply)
             close(also, context, atOnce: reply == .bye)

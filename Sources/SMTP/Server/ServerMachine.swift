@@ -57,6 +57,8 @@ package struct ServerMachine: Sendable {
         case commit(Envelope)
         /// Say that the message was queued, and, when we are going down, 421 after it.
         case queued(MessageID, thenClose: ServerReply?)
+        /// Say this line, and, when we are going down, 421 after it.
+        case say(String, thenClose: ServerReply?)
         /// Reply, and close; with `also` a second reply after the first.
         case close(ServerReply, also: ServerReply? = nil)
     }
@@ -65,6 +67,8 @@ package struct ServerMachine: Sendable {
     package enum Verdict: Hashable, Sendable {
         case queued(MessageID)
         case refused(ServerReply)
+        /// Refused for what it is, with a reply of its own, without CRLF; no fault of the session's.
+        case turnedAway(String)
     }
 
     package internal(set) var phase = Phase.opening
@@ -167,6 +171,9 @@ package struct ServerMachine: Sendable {
         case .queued(let id):
             idleCommands = 0
             return .queued(id, thenClose: closing ? .shuttingDown : nil)
+        case .turnedAway(let line):
+            idleCommands = 0
+            return .say(line, thenClose: closing ? .shuttingDown : nil)
         case .refused(let reply):
             return closing ? .close(reply, also: .shuttingDown) : refuse(reply)
         }

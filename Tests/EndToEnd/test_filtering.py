@@ -1,0 +1,275 @@
+"""Real rspamd and real clamd before the 250: what they refuse is refused, what they cannot look at does not pass."""
+
+import contextlib
+import email.policy
+import io
+import os
+import re
+import signal
+import smtplib
+import socket
+import threading
+import time
+import zipfile
+from email.message import EmailMessage
+
+from servers.clamd import Clamd, eicar
+from servers.figaro import Figaro
+from servers.mailbox import Mailserver
+from servers.process import free_port, wait_until
+from servers.receiver import Receiver
+from servers.rspamd import Rspamd, rspamc
+
+gtube = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+
+
+def mail(name, body="hello", **headers):
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "author@customer.example", "reader@sink.example", name
+    message["X-Test-ID"] = name
+    for header, value in headers.items():
+        message[header.replace("_", "-")] = value
+    message.set_content(body + "\n")
+    return message
+
+
+def nested_virus(name):
+    """The test virus in a zip, attached to a message that is attached to a message."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("invoice.com", eicar)
+    inner = mail("inner")
+    inner.add_attachment(packed.getvalue(), maintype="application", subtype="zip", filename="invoice.zip")
+    outer = mail(name)
+    outer.add_attachment(inner)
+    return outer
+
+
+def send(port, message, sender="author@customer.example"):
+    """The reply to the final dot."""
+    with smtplib.SMTP("127.0.0.1", port, "customer.example", timeout=60) as client:
+        client.ehlo()
+        client.mail(sender)
+        client.rcpt("reader@sink.example")
+        code, text = client.data(message.as_bytes(policy=email.policy.SMTP))
+        return code, text.decode()
+
+
+def relay(folder, started, receiver, filter, **settings):
+    figaro = started(Figaro(folder / "figaro", receiver.port, configuration={"filter": filter, **settings}))
+    figaro.start()
+    return figaro
+
+
+def test_spam_and_viruses_are_refused_and_the_customers_server_tells_the_author(folder, started):
+    receiver = started(Receiver(folder / "receiver"))
+    rspamd, clamd = started(Rspamd(folder / "rspamd")), started(Clamd(folder / "clamd"))
+    figaro = relay(folder, started, receiver, {"nodes": [rspamd.address], "clamd": [clamd.address, str(clamd.socket)]})
+    customer = started(Mailserver(folder / "customer", free_port(), figaro.port))
+    for each in (mail("spam", gtube), nested_virus("virus"), mail("clean")):
+        with smtplib.SMTP("127.0.0.1", customer.port, timeout=60) as client:
+            client.sendmail("author@customer.example", ["reader@sink.example"], each.as_bytes())
+    bounces = [each.as_string() for each in customer.wait("author", 2, 60)]
+    wait_until(lambda: receiver.record.by_id().get("clean"), 30, "the clean message arrives")
+    spam = next(each for each in bounces if "554 5.7.1 Rejected as spam, id" in re.sub(r"\s+", " ", each))
+    virus = next(each for each in bounces if "Virus found: Test.EICAR" in re.sub(r"\s+", " ", each))
+    assert spam != virus and set(receiver.record.by_id()) == {"clean"}
+
+
+def test_a_verdict_is_kept_changes_the_message_and_chooses_its_route(folder, started):
+    receiver = started(Receiver(folder / "receiver"))
+    rspamd = started(Rspamd(folder / "rspamd"))
+    figaro = relay(folder, started, receiver, {"nodes": [rspamd.address], "max_size": "1MB"})
+    figaro.write_ipmap({
+        "ranges": {name: {"cidr": f"127.{net}.0.0/29", "ehlo": "out-{4}.relay.example"}
+                   for name, net in (("loop", 77), ("far", 78))},
+        "pools": {"main": {"members": ["loop"]}, "dirty": {"members": ["far"]}},
+        "routes": {"default": {"steps": ["pool main/4"]},
+                   "suspect": {"when": {"verdict": "suspect"}, "steps": ["pool dirty/4"]}},
+        "sites": {"sink.example": {"host": "127.0.0.1", "port": receiver.port, "tls": "none"}},
+    })
+    figaro.command("reload")
+    sent = {
+        "clean": mail("clean", X_Test_Envelope="1"), "marked": mail("marked", X_Test_Score="7", X_Test_Add="yes"),
+        "renamed": mail("renamed", X_Test_Score="12"),
+        # Above 64 KiB content has a file of its own, which is written anew where something is changed.
+        "long": mail("long", "\n".join(["x" * 70] * 4_000), X_Test_Score="7", X_Test_Add="yes", X_Test_Remove="1"),
+        "signed": mail("signed", X_Test_Score="12", DKIM_Signature="v=1; d=customer.example; h=from:subject; b=x"),
+    }
+    identifiers = {}
+    for name, each in sent.items():
+        code, text = send(figaro.port, each)
+        assert code == 250, (name, text)
+        identifiers[name] = text.split()[-1]
+    assert send(figaro.port, mail("soft", X_Test_Action="soft reject"))[0] == 451
+    assert send(figaro.port, mail("huge", "\n".join(["x" * 70] * 16_000)))[0] == 552
+    wait_until(lambda: len(receiver.record.by_id()) == len(sent), 30, "all arrive")
+    arrived = {name: receiver.record.by_id()[name][0] for name in sent}
+    content = {name: receiver.record.content(each).decode() for name, each in arrived.items()}
+    assert {name for name, each in arrived.items() if each["peer"].startswith("127.78.")} == set(sent) - {"clean"}
+    assert "X-Spam-Test: yes\r\n" in content["marked"] and "X-Spam-Test: yes\r\n" in content["long"]
+    assert "X-Test-Remove" not in content["long"] and content["long"].count("x" * 70) == 4_000
+    assert content["renamed"].count("Subject:") == 1 and "Subject: [spam] renamed\r\n" in content["renamed"]
+    assert "Subject: signed\r\n" in content["signed"]
+    def first(name):
+        return next(iter(figaro.trace(identifiers[name])), None)
+    wait_until(lambda: all(first(name) for name in sent), 15, "the history has them")
+    assert (first("clean")["verdict"], first("clean")["score"]) == ("clean", "-0.50"), first("clean")
+    assert any(each.startswith("TEST_SCORE(7.00)") for each in first("marked")["symbols"]), first("marked")
+    assert any("its author has signed it" in each for each in first("signed")["changes"]), first("signed")
+    envelope = rspamd.log()
+    assert f"queue-id: <{identifiers['clean']}>" in envelope and "from: <author@customer.example>" in envelope
+    explained = figaro.command("explain", identifiers["marked"])
+    print(explained)
+    assert "suspect, add header, score 6.50" in explained
+
+
+def test_a_scan_that_rspamd_broke_off_passes_nothing(folder, started):
+    receiver = started(Receiver(folder / "receiver"))
+    rspamd = started(Rspamd(folder / "rspamd", task_timeout="1s"))
+    figaro = relay(folder, started, receiver, {"nodes": [rspamd.address], "scan_timeout": "1s"})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        code, text = send(figaro.port, mail("slow", X_Test_Slow=str(silent.getsockname()[1])))
+    assert code == 451, text
+    assert "forced processing" in rspamd.log() and "(no action)" in rspamd.log(), "rspamd itself called it clean"
+    assert send(figaro.port, mail("quick"))[0] == 250
+
+
+def test_what_cannot_be_checked_does_what_the_operator_chose(folder, started):
+    receiver = started(Receiver(folder / "receiver"))
+    nowhere = f"127.0.0.1:{free_port()}"
+    figaro = relay(folder, started, receiver, {"nodes": [nowhere], "deadline": "2s"})
+    assert send(figaro.port, mail("tempfailed"))[0] == 451
+    figaro.settings["filter"]["unavailable"] = "accept"
+    figaro.write_configuration()
+    figaro.command("reload")
+    assert send(figaro.port, mail("accepted"))[0] == 250
+    wait_until(lambda: "accepted" in receiver.record.by_id(), 30, "what is accepted arrives")
+    figaro.settings["filter"]["unavailable"] = "hold"
+    figaro.write_configuration()
+    figaro.command("reload")
+    code, text = send(figaro.port, mail("held"))
+    assert code == 250
+    listed = figaro.command("queue", "list", "--state", "held", "--json")
+    assert text.split()[-1] in listed and "not scanned" in listed, listed
+    figaro.kill()
+    figaro.start()
+    assert "held" not in receiver.record.by_id(), "it is held over a crash"
+    figaro.command("queue", "release", "--sender", "customer.example", "--reason", "looked at")
+    wait_until(lambda: "held" in receiver.record.by_id(), 30, "what is released arrives")
+
+
+def node(folder, started, name, *rspamds, **settings):
+    """A process that does nothing but filter."""
+    (folder / name).mkdir()
+    port = free_port()
+    one = Figaro(folder / name, configuration={
+        "listeners": [], "customers": {}, "hostname": f"{name}.example",
+        "filter": {"nodes": [each.address for each in rspamds], "listen": [{"address": "127.0.0.1", "port": port}],
+                   "deadline": "6s", **settings}})
+    for key in ("listeners", "customers"):
+        one.settings.pop(key, None)
+    one.write_configuration()
+    one.address = f"127.0.0.1:{port}"
+    one.settings["listeners"] = []
+    one.start()
+    one.process.wait_for_port(port)
+    return started(one)
+
+
+def test_rspamc_reads_a_filter_node_as_it_reads_rspamd(folder, started):
+    rspamd, clamd = started(Rspamd(folder / "rspamd")), started(Clamd(folder / "clamd"))
+    filter = node(folder, started, "filter", rspamd, clamd=[clamd.address])
+    sent = (mail("clean"), mail("spam", gtube), mail("marked", X_Test_Score="7"), mail("named", X_Test_Score="12"))
+    for each in sent:
+        own, through = (rspamc(place, each.as_bytes(), "--from=author@customer.example", "--ip=192.0.2.1")
+                        for place in (rspamd.address, filter.address))
+        assert re.sub(r"\(.* seconds\)", "", own) == re.sub(r"\(.* seconds\)", "", through) and "Action:" in own
+    found = rspamc(filter.address, nested_virus("virus").as_bytes())
+    print(found)
+    assert "Action: reject" in found and "FIGARO_VIRUS" in found and "Test.EICAR" in found
+    stat = rspamc(filter.address, b"", "stat")
+    assert "Messages scanned: 5" in stat, stat
+
+
+class Garbage:
+    """Answers every connection with what is no verdict."""
+
+    def __init__(self, port):
+        self.server = socket.create_server(("127.0.0.1", port))
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.server.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 35\r\n\r\n" b'{"action":"no action","score":oops}')
+
+    def stop(self):
+        with contextlib.suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+        self.thread.join(10)
+
+
+def test_no_mail_passes_unscanned_while_nodes_fail(folder, started):
+    receiver = started(Receiver(folder / "receiver"))
+    rspamd = started(Rspamd(folder / "rspamd"))
+    nodes = [node(folder, started, f"filter{number}", rspamd) for number in range(3)]
+    figaro = relay(folder, started, receiver, {"nodes": [each.address for each in nodes], "deadline": "20s"})
+    answers, stop = [], threading.Event()
+
+    def checks():
+        """Of each node, by its own log."""
+        return [each.process.output.read_text(errors="replace").count("checked") for each in nodes]
+
+    def session(number):
+        count = 0
+        while not stop.is_set():
+            count += 1
+            spam = count % 2 == 0
+            began = time.monotonic()
+            code, _ = send(figaro.port, mail(f"m{number}-{count}", gtube if spam else "hello"))
+            answers.append((spam, code, time.monotonic() - began))
+
+    threads = [threading.Thread(target=session, args=(number,)) for number in range(4)]
+    for each in threads:
+        each.start()
+
+    def more(count=40):
+        enough = len(answers) + count
+        wait_until(lambda: len(answers) >= enough, 120, "the sessions go on")
+
+    try:
+        more()
+        nodes[0].kill()
+        more()
+        os.kill(nodes[1].pid, signal.SIGSTOP)
+        more()
+        nodes[2].kill()
+        garbage = Garbage(int(nodes[2].address.rpartition(":")[2]))
+        os.kill(nodes[1].pid, signal.SIGCONT)
+        more()
+        garbage.stop()
+        for each in (nodes[0], nodes[2]):
+            each.start()
+            each.process.wait_for_port(int(each.address.rpartition(":")[2]))
+        before = checks()
+        wait_until(lambda: all(now > then for now, then in zip(checks(), before)), 120, "all nodes work again", 0.2)
+    finally:
+        stop.set()
+        for each in threads:
+            each.join(60)
+    refused = sum(code == 451 for _, code, _ in answers)
+    print(f"{len(answers)} messages, {refused} answered 451, the longest took {max(a[2] for a in answers):.1f} s")
+    assert {code for spam, code, _ in answers if spam} <= {554, 451}
+    assert {code for spam, code, _ in answers if not spam} <= {250, 451}
+    assert refused * 2 < len(answers)
+    assert max(seconds for _, _, seconds in answers) < 20 + 10, "no session waits past the deadline"
+    print("checks by each node's own log:", checks())
