@@ -23,7 +23,7 @@ enum ClamdAnswer: Sendable, Hashable {
     }
 }
 
-/// One scan over a connection of its own: what is written goes in pieces, and each waits until the one before it is out.
+/// One scan over a connection of its own: what is written goes in pieces; each waits until the one before it is out.
 final class ClamdScan: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer

@@ -2,7 +2,7 @@ package import NIOCore
 
 /// Carries out what a filter wants changed about a message, as far as no signature of its author covers it.
 ///
-/// A field that a DKIM-Signature names in its `h=` (RFC 6376 section 3.5) is neither added, removed nor rewritten, and a
+/// A field that a DKIM-Signature names in its `h=` (RFC 6376 section 3.5) is neither added, removed nor rewritten, a
 /// signed body stays as it is: the receiver would take the message for a forgery.
 package struct HeaderEdits {
     package private(set) var content: ByteBuffer

@@ -2,7 +2,7 @@ import NIOCore
 
 /// Which node is asked next: of two drawn at random the one with less to do, among those that answer.
 ///
-/// A node that fails is set aside, each time for longer, and comes back slowly: after its pause, and once its `/ping` is
+/// A node that fails is set aside, each time for longer, and comes back slowly: after its pause, when its `/ping` is
 /// answered, its share grows over ``ramp``. Where all are set aside, all are asked: a verdict that may come is better
 /// than none. Knows no clock and no chance of its own.
 struct NodeBalance: Sendable {

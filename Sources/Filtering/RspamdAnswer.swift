@@ -3,7 +3,7 @@ import NIOHTTP1
 
 /// Reads what rspamd, or a filter node, answers to `/checkv2`.
 ///
-/// An answer counts only when it is one: 200, JSON, with an action that is known and a score. All else, above all a scan
+/// An answer counts only when it is one: 200, JSON, with an action that is known and a score. All else, above all one
 /// that rspamd broke off at its own time limit, is no verdict, since its score is that of the rules which had finished.
 struct RspamdAnswer: Sendable {
     /// All of it, for whoever hands it on.

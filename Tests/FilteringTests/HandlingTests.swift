@@ -91,7 +91,8 @@ import Testing
         }
         #expect(
             edited.text
-                == "Received: ours\r\nX-Spam-Flag: YES\r\nFrom: a@b.example\r\nSubject: hi\r\n there\r\n\r\nX-Spam: body\r\n"
+                == "Received: ours\r\nX-Spam-Flag: YES\r\nFrom: a@b.example\r\nSubject: hi\r\n there\r\n"
+                + "\r\nX-Spam: body\r\n"
         )
         let first = Self.edit { $0.remove = [.init(name: "X-Spam", which: 1)] }
         #expect(!first.text.contains("X-Spam: 1") && first.text.contains("X-spam: 2"))
