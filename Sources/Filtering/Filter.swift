@@ -157,7 +157,7 @@ package final class Filter: Sendable {
 struct Joined: Sendable {
     var result: CheckResult
     /// rspamd's answer, with what clamd found; nil where there is none.
-    var json: JSON?
+    var json: ByteBuffer?
 
     init(result: CheckResult) {
         self.result = result
@@ -173,8 +173,7 @@ struct Joined: Sendable {
             verdict.smtpMessage = nil
             verdict.symbols.insert(
                 Verdict.Symbol(name: FilterNode.virusSymbol, score: 0, options: [name]), at: 0)
-            json = answer?.json ?? FilterNode.bare
-            json = FilterNode.marked(json, virus: name)
+            json = FilterNode.marked(answer?.json ?? FilterNode.bare, virus: name)
             result = .verdict(verdict)
             return
         }

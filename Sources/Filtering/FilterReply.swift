@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import NIOHTTP1
 
@@ -25,8 +26,7 @@ struct FilterReply {
     }
 
     private init(status: HTTPResponseStatus, error: String) {
-        let json = JSON.object([JSON.Member(name: "error", value: .string(error))])
-        self.init(status: status, body: ByteBuffer(string: json.written))
+        self.init(status: status, body: Self.json(["error": error]))
     }
 
     init(unavailable reason: String) {
@@ -39,7 +39,7 @@ struct FilterReply {
         case .unavailable(let reason): self.init(unavailable: reason)
         case .tooLarge: self = .tooLarge
         case .verdict(let verdict):
-            self.init(status: .ok, body: ByteBuffer(string: (joined.json ?? FilterNode.bare).written))
+            self.init(status: .ok, body: joined.json ?? FilterNode.bare)
             let wants = request.headers["Flags"].contains { $0.contains("body_block") }
             guard wants, let content = verdict.changes.content else { return }
             headers.add(name: "Message-Offset", value: "\(body.readableBytes)")
@@ -47,33 +47,52 @@ struct FilterReply {
         }
     }
 
-    /// The keys that `rspamc stat` shows.
     init(stat figures: FilterFigures, since start: NIODeadline) {
-        func number(_ name: String, _ value: Int) -> JSON.Member {
-            JSON.Member(name: name, value: .number(Double(value)))
+        self.init(status: .ok, body: Self.json(FilterStat(figures, since: start)))
+    }
+
+    private static func json(_ value: some Encodable) -> ByteBuffer {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        return ByteBuffer(bytes: (try? encoder.encode(value)) ?? Data())
+    }
+}
+
+/// The keys that `rspamc stat` shows, and ours.
+private struct FilterStat: Encodable {
+    struct Node: Encodable {
+        var name: String
+        var checks, failed, busy: Int
+        var aside: Bool
+    }
+
+    var version = "figaro"
+    var scanned, spamCount, hamCount, uptime: Int
+    var actions: [String: Int]
+    var learned = 0
+    var connections = 0
+    var controlConnections = 0
+    var pagesAllocated = 0
+    var bytesAllocated = 0
+    var readOnly = true
+    var statfiles: [String] = []
+    var viruses, unavailable, tooLarge, hedged: Int
+    var nodes: [Node]
+
+    init(_ figures: FilterFigures, since start: NIODeadline) {
+        scanned = figures.checked
+        spamCount = [.reject, .addHeader, .rewriteSubject].reduce(0) { $0 + (figures.actions[$1] ?? 0) }
+        hamCount = figures.actions.values.reduce(0, +) - spamCount
+        uptime = Int((NIODeadline.now() - start).nanoseconds / 1_000_000_000)
+        actions = Dictionary(
+            uniqueKeysWithValues: Verdict.Action.allCases.map { ($0.rawValue, figures.actions[$0] ?? 0) })
+        viruses = figures.viruses
+        unavailable = figures.unavailable
+        tooLarge = figures.tooLarge
+        hedged = figures.hedges
+        nodes = figures.nodes.map {
+            Node(name: $0.name, checks: $0.checks, failed: $0.failed, busy: $0.busy, aside: $0.isAside)
         }
-        let spam = Verdict.Action.allCases.filter { [.reject, .addHeader, .rewriteSubject].contains($0) }
-            .reduce(0) { $0 + (figures.actions[$1] ?? 0) }
-        let actions = Verdict.Action.allCases.map { number($0.rawValue, figures.actions[$0] ?? 0) }
-        let nodes = figures.nodes.map { node in
-            JSON.object([
-                JSON.Member(name: "name", value: .string(node.name)), number("checks", node.checks),
-                number("failed", node.failed), number("busy", node.busy),
-                JSON.Member(name: "aside", value: .bool(node.isAside)),
-            ])
-        }
-        let json = JSON.object([
-            JSON.Member(name: "version", value: .string("figaro")), number("scanned", figures.checked),
-            number("learned", 0), JSON.Member(name: "actions", value: .object(actions)),
-            number("spam_count", spam), number("ham_count", figures.actions.values.reduce(0, +) - spam),
-            number("connections", 0), number("control_connections", 0), number("pages_allocated", 0),
-            number("bytes_allocated", 0),
-            number("uptime", Int((NIODeadline.now() - start).nanoseconds / 1_000_000_000)),
-            JSON.Member(name: "read_only", value: .bool(true)), number("viruses", figures.viruses),
-            number("unavailable", figures.unavailable), number("too_large", figures.tooLarge),
-            number("hedged", figures.hedges), JSON.Member(name: "nodes", value: .array(nodes)),
-            JSON.Member(name: "statfiles", value: .array([])),
-        ])
-        self.init(status: .ok, body: ByteBuffer(string: json.written))
     }
 }

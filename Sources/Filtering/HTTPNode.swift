@@ -12,7 +12,7 @@ final class HTTPNode: Sendable {
     }
 
     /// Octets of an answer besides a message that comes back with it.
-    private static let answerLimit = 4 << 20
+    private static let answerLimit = RspamdReply.limit
     /// Connections that wait for their next use, of each event loop.
     private static let idleLimit = 16
 

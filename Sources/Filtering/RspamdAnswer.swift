@@ -6,8 +6,8 @@ import NIOHTTP1
 /// An answer counts only when it is one: 200, JSON, with an action that is known and a score. All else, above all one
 /// that rspamd broke off at its own time limit, is no verdict, since its score is that of the rules which had finished.
 struct RspamdAnswer: Sendable {
-    /// All of it, for whoever hands it on.
-    var json: JSON
+    /// All of it as it came, for whoever hands it on.
+    var json: ByteBuffer
     var verdict: Verdict
 
     /// Symbols that are kept; a verdict has some dozens.
@@ -29,37 +29,27 @@ struct RspamdAnswer: Sendable {
             content = body
             body = json
         }
-        let json: JSON
-        do throws(JSONReader.Unreadable) {
-            json = try body.withUnsafeReadableBytes { bytes throws(JSONReader.Unreadable) in
-                try JSONReader.read(bytes)
-            }
-        } catch {
-            throw NodeFailure("answered no JSON: \(error.reason) at \(error.place)")
-        }
-        var verdict = try self.verdict(json, limit: limit)
+        var verdict = try self.verdict(RspamdReply.read(body), limit: limit)
         if let content, content.readableBytes > 0 { verdict.changes.content = content }
-        return RspamdAnswer(json: json, verdict: verdict)
+        return RspamdAnswer(json: body, verdict: verdict)
     }
 
-    private static func verdict(_ json: JSON, limit: Double) throws(NodeFailure) -> Verdict {
-        if let error = json["error"] { throw NodeFailure("answered an error: \(error.text ?? "?")") }
-        guard let word = json["action"]?.text, let score = json["score"]?.number else {
+    private static func verdict(_ reply: RspamdReply, limit: Double) throws(NodeFailure) -> Verdict {
+        if let error = reply.error { throw NodeFailure("answered an error: \(error)") }
+        guard let word = reply.action, let score = reply.score else {
             throw NodeFailure("answered without action and score")
         }
         guard let action = action(word) else { throw NodeFailure("answered with an unknown action") }
-        var verdict = Verdict(action: action, score: score, required: json["required_score"]?.number ?? 0)
-        verdict.smtpMessage = json["messages"]?["smtp_message"]?.text
-        if isBrokenOff(json, verdict, limit: limit) { throw NodeFailure("broke off its scan, out of time") }
-        verdict.symbols = (json["symbols"]?.members ?? []).prefix(symbols).map { member in
-            Verdict.Symbol(
-                name: member.name, score: member.value["score"]?.number ?? 0,
-                options: (member.value["options"]?.elements ?? []).prefix(20).compactMap(\.text))
+        var verdict = Verdict(action: action, score: score, required: reply.required ?? 0)
+        verdict.smtpMessage = reply.messages?.smtp
+        if isBrokenOff(reply, verdict, limit: limit) { throw NodeFailure("broke off its scan, out of time") }
+        verdict.symbols = (reply.symbols ?? [:]).sorted { $0.key < $1.key }.prefix(symbols).map { name, symbol in
+            Verdict.Symbol(name: name, score: symbol.score ?? 0, options: Array((symbol.options ?? []).prefix(20)))
         }
-        verdict.virus = virus(json)
-        verdict.changes = changes(json["milter"])
-        if verdict.action == .rewriteSubject { verdict.changes.subject = json["subject"]?.text }
-        let wish = json["milter"]?["reject"]?.text
+        verdict.virus = reply.symbols?[FilterNode.virusSymbol].map { $0.options?.first ?? "virus" }
+        verdict.changes = changes(reply.milter)
+        if verdict.action == .rewriteSubject { verdict.changes.subject = reply.subject }
+        let wish = reply.milter?.wish
         verdict.isQuarantined = wish == "quarantine" || word == "quarantine"
         // To take a message and throw it away is not ours to do: its author would never know.
         if wish == "discard" || word == "discard" { verdict.action = .reject }
@@ -77,43 +67,27 @@ struct RspamdAnswer: Sendable {
 
     /// rspamd forces an end at its `task_timeout`, and then says what it knows as if that were all; where it was told
     /// to (`soft_reject_on_timeout`) it says so.
-    private static func isBrokenOff(_ json: JSON, _ verdict: Verdict, limit: Double) -> Bool {
+    private static func isBrokenOff(_ reply: RspamdReply, _ verdict: Verdict, limit: Double) -> Bool {
         if verdict.action == .softReject, verdict.smtpMessage?.hasPrefix("timeout processing") ?? false { return true }
         // A rejection stands with or without the rules that had not finished.
         guard verdict.action != .reject else { return false }
-        return (json["time_real"]?.number ?? json["scan_time"]?.number ?? 0) >= limit * 0.98
-    }
-
-    private static func virus(_ json: JSON) -> String? {
-        guard let found = json["symbols"]?[FilterNode.virusSymbol] else { return nil }
-        return found["options"]?.elements.first?.text ?? "virus"
+        return (reply.time ?? reply.scanTime ?? 0) >= limit * 0.98
     }
 
     // MARK: milter headers
 
-    private static func changes(_ milter: JSON?) -> Verdict.Changes {
+    private static func changes(_ milter: RspamdReply.Milter?) -> Verdict.Changes {
         var changes = Verdict.Changes()
         guard let milter else { return changes }
-        for member in milter["add_headers"]?.members ?? [] {
-            for value in values(member.value) where changes.add.count < Self.changes {
-                changes.add.append(Verdict.Changes.Field(name: member.name, value: value))
+        for (name, values) in (milter.add ?? [:]).sorted(by: { $0.key < $1.key }) {
+            for value in values.texts where changes.add.count < Self.changes {
+                changes.add.append(Verdict.Changes.Field(name: name, value: value))
             }
         }
-        for member in milter["remove_headers"]?.members ?? [] where changes.remove.count < Self.changes {
-            let which = member.value.number.flatMap { Int(exactly: $0) } ?? 0
-            changes.remove.append(Verdict.Changes.Removal(name: member.name, which: which))
+        for (name, which) in (milter.remove ?? [:]).sorted(by: { $0.key < $1.key }).prefix(Self.changes) {
+            changes.remove.append(Verdict.Changes.Removal(name: name, which: which))
         }
         return changes
-    }
-
-    /// A text, `{"value": …, "order": …}`, or a list of them.
-    private static func values(_ value: JSON) -> [String] {
-        switch value {
-        case .string(let text): [text]
-        case .object: value["value"]?.text.map { [$0] } ?? []
-        case .array(let elements): elements.compactMap { $0.text ?? $0["value"]?.text }
-        case .null, .bool, .number: []
-        }
     }
 }
 

@@ -9,7 +9,7 @@ private let allowed: [String: Set<String>] = [
     "DNS": ["Mail", "CUnbound", "CIDN", "NIOCore", "DequeModule", "HeapModule"],
     "Queue": ["Mail", "NIOCore", "Logging", "DequeModule", "HeapModule"],
     "Storage": ["Mail", "Queue", "NIOCore", "Logging", "DequeModule", "GRDB", "GRDBSQLite", "Foundation"],
-    "Filtering": ["Mail", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging"],
+    "Filtering": ["Mail", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "Foundation"],
     "Intake": [
         "Mail", "SMTP", "Filtering", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "Logging", "Crypto",
         "CryptoExtras", "FoundationEssentials",
