@@ -17,6 +17,7 @@ struct FunctionLengths {
     }
 
     private static func begins(_ line: Substring) -> Bool {
+        guard ["func", "init", "subscript"].contains(where: { line.contains($0) }) else { return false }
         let words = line.trimmed.prefix { $0 != "(" && $0 != "{" }.split(separator: " ").prefix(6)
         let modifiers: Set<Substring> = [
             "package", "private", "fileprivate", "internal", "static", "override", "final", "mutating", "consuming",
@@ -41,6 +42,8 @@ struct FunctionLengths {
 
 extension Substring {
     var trimmed: String {
-        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+        let octets = utf8.drop { $0 == UInt8(ascii: " ") }
+        guard let last = octets.lastIndex(where: { $0 != UInt8(ascii: " ") }) else { return "" }
+        return String(Substring(octets[...last]))
     }
 }

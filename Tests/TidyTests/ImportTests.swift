@@ -28,9 +28,9 @@ private let everyones: Set<String> = ["Glibc", "Synchronization", "Swift", "Disp
 
 @Suite struct `Imports` {
     static func imported(_ line: Substring) -> String? {
-        guard !line.hasPrefix(" "), let found = line.firstMatch(of: /^(?:[@\w()]+ )*import (?:\w+ )?(\w+)/) else {
-            return nil
-        }
+        guard !line.hasPrefix(" "), line.contains("import "),
+            let found = line.firstMatch(of: /^(?:[@\w()]+ )*import (?:\w+ )?(\w+)/)
+        else { return nil }
         return String(found.1)
     }
 

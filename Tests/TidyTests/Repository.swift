@@ -64,10 +64,14 @@ func expectNone<Broken>(_ broken: [Broken], sourceLocation: SourceLocation = #_s
 
 extension Array where Element == Offence {
     /// Every line of these files that `broken` has something to say about.
-    init(in paths: [String], _ broken: (Substring) -> String?) {
+    ///
+    /// - Parameter words: only lines that hold one of them are asked about; a search for words takes a hundredth of the
+    ///   time that a pattern takes. None stands for every line.
+    init(in paths: [String], holding words: [String] = [], _ broken: (Substring) -> String?) {
         self = paths.flatMap { path in
             Repository.lines(path).enumerated().compactMap { number, line in
-                broken(line).map { Offence(path: path, line: number + 1, what: $0) }
+                guard words.isEmpty || words.contains(where: { line.contains($0) }) else { return nil }
+                return broken(line).map { Offence(path: path, line: number + 1, what: $0) }
             }
         }
     }
