@@ -25,6 +25,7 @@ import Foundation
               figaro ip list
               figaro site list
               figaro customer list
+              figaro credential add CUSTOMER --user NAME
               figaro top
               figaro reload
             """,
@@ -33,7 +34,7 @@ import Foundation
             ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
             MessageExplainCommand.self, AuditCommand.self, BackupCommand.self, RestoreCommand.self,
             SupportBundleCommand.self, CompletionCommand.self, ManualCommand.self, RepliesCommand.self,
-            SourceCommand.self, SiteCommand.self, CustomerCommand.self, ReloadCommand.self,
+            SourceCommand.self, SiteCommand.self, CustomerCommand.self, CredentialCommand.self, ReloadCommand.self,
             TopCommand.self,
         ])
 

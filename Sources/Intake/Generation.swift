@@ -6,7 +6,8 @@ final class Generation: Sendable {
     let services: Services
     let certificates: CertificateHolder?
     private let timeouts: ServerTimeouts
-    private let settings: [TLSMode: ServerSettings]
+    /// Without logins, and with them.
+    private let settings: [Bool: [TLSMode: ServerSettings]]
     /// By event loop.
     private let watches: [ObjectIdentifier: SessionWatch]
 
@@ -19,13 +20,8 @@ final class Generation: Sendable {
             command: limits.commandTimeout, data: limits.dataTimeout, content: limits.contentTimeout,
             minimumRate: limits.minimumDataRate)
         self.timeouts = timeouts
-        var settings: [TLSMode: ServerSettings] = [:]
-        for listener in configuration.listeners where settings[listener.tls] == nil {
-            settings[listener.tls] = ServerSettings(
-                hostname: configuration.hostname, mode: listener.tls, messageSize: limits.messageSize,
-                lineLength: limits.lineLength, timeouts: timeouts)
-        }
-        self.settings = settings
+        settings = Dictionary(
+            uniqueKeysWithValues: [false, true].map { ($0, Self.settings(configuration, timeouts, logins: $0)) })
         watches = Dictionary(
             group.makeIterator().map { (ObjectIdentifier($0), SessionWatch(loop: $0, timeouts: timeouts)) }
         ) { first, _ in first }
@@ -46,12 +42,26 @@ final class Generation: Sendable {
         }
     }
 
-    func settings(_ mode: TLSMode) -> ServerSettings {
+    private static func settings(
+        _ configuration: Configuration, _ timeouts: ServerTimeouts, logins: Bool
+    ) -> [TLSMode: ServerSettings] {
+        let modes = Set(configuration.listeners.map(\.tls))
+        return Dictionary(
+            uniqueKeysWithValues: modes.map { mode in
+                let settings = ServerSettings(
+                    hostname: configuration.hostname, mode: mode, messageSize: configuration.limits.messageSize,
+                    lineLength: configuration.limits.lineLength, timeouts: timeouts, offersLogin: logins)
+                return (mode, settings)
+            })
+    }
+
+    /// - Parameter logins: there are accounts that log in.
+    func settings(_ mode: TLSMode, logins: Bool) -> ServerSettings {
         let limits = services.configuration.limits
-        return settings[mode]
+        return settings[logins]?[mode]
             ?? ServerSettings(
                 hostname: services.configuration.hostname, mode: mode, messageSize: limits.messageSize,
-                lineLength: limits.lineLength, timeouts: timeouts)
+                lineLength: limits.lineLength, timeouts: timeouts, offersLogin: logins)
     }
 
     func watch(of loop: any EventLoop) -> SessionWatch {

@@ -27,9 +27,11 @@ package final class IntakeServer: Sendable {
         let sessions = SessionTable(
             limit: configuration.limits.connections, limitPerClient: configuration.limits.connectionsPerClient)
         self.sessions = sessions
+        let log = RefusalLog(logger: logger)
         let services = Services(
-            configuration: configuration, queue: queue, contentFiles: contentFiles, ids: ids, time: time,
-            log: RefusalLog(logger: logger), sessions: sessions, filter: filter)
+            configuration: configuration, customers: CurrentCustomers(declared: configuration.customers),
+            logins: LoginDesk(log: log), queue: queue, contentFiles: contentFiles, ids: ids, time: time, log: log,
+            sessions: sessions, filter: filter)
         self.group = group
         generation = Mutex(try Generation(services, group: group))
     }
@@ -70,8 +72,15 @@ package final class IntakeServer: Sendable {
         var configuration = configuration
         configuration.listeners = old.configuration.listeners
         let new = try Generation(old.with(configuration, filter), group: group)
+        old.customers.replace(declared: configuration.customers)
         sessions.limit(to: configuration.limits.connections, perClient: configuration.limits.connectionsPerClient)
         generation.withLock { $0 = new }
+    }
+
+    /// Goes on with other customers beside those of the configuration; a session of one whose login is gone ends with
+    /// its next message.
+    package func replaceKept(_ customers: [Customer]) {
+        generation.withLock { $0 }.services.customers.replace(kept: customers)
     }
 
     /// Customers' sessions at this moment.
@@ -162,7 +171,8 @@ extension IntakeServer {
             let reception = Reception(services: services, client: client, loop: channel.eventLoop)
             try pipeline.addHandler(
                 ServerHandler(
-                    settings: generation.settings(mode), policy: reception.policy, receiver: reception,
+                    settings: generation.settings(mode, logins: reception.offersLogin), policy: reception.policy,
+                    receiver: reception,
                     certificates: certificates, watch: generation.watch(of: channel.eventLoop), readSize: readSize))
         } catch {
             sessions.remove(channel, client: client)

@@ -41,7 +41,7 @@ final class MessageInProgress: MessageSink {
         client = reception.client
         clientText = reception.clientText
         // Strangers get as far as this only with mail for our postmaster.
-        customer = reception.customer ?? "postmaster"
+        customer = reception.customer?.name ?? "postmaster"
         loop = reception.loop
         self.envelope = envelope
         self.facts = facts

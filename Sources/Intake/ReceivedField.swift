@@ -40,9 +40,9 @@ struct ReceivedField {
     /// RFC 3848 section 1 and RFC 6531 section 4.3.
     private var protocolName: StaticString {
         switch (envelope.smtpUTF8, facts.extended, facts.tls != nil) {
-        case (true, _, true): "UTF8SMTPS"
+        case (true, _, true): facts.loggedIn ? "UTF8SMTPSA" : "UTF8SMTPS"
         case (true, _, false): "UTF8SMTP"
-        case (false, true, true): "ESMTPS"
+        case (false, true, true): facts.loggedIn ? "ESMTPSA" : "ESMTPS"
         case (false, true, false): "ESMTP"
         case (false, false, _): "SMTP"
         }

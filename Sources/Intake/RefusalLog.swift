@@ -43,6 +43,15 @@ final class RefusalLog: Sendable {
             ])
     }
 
+    /// A wrong name or password. Names that no account has are not told: people type passwords into the wrong field.
+    func loginFailed(client: IPAddress, user: String?, customer: String?) {
+        guard let unsaid = admit(.loginRefused) else { return }
+        var metadata: Logger.Metadata = ["client": "\(client)", "user": "\(user ?? "unknown")"]
+        if let customer { metadata["customer"] = "\(customer)" }
+        if unsaid > 0 { metadata["unsaid"] = "\(unsaid)" }
+        logger.notice("login failed", metadata: metadata)
+    }
+
     /// Content could not be kept; the client was told to come back.
     func notKept(_ reason: String, client: IPAddress, message: MessageID) {
         guard let unsaid = admit(.storeFailed) else { return }

@@ -6,7 +6,8 @@ import Queue
 /// What every session shares.
 final class Services: Sendable {
     let configuration: Configuration
-    let customers: CustomerDirectory
+    let customers: CurrentCustomers
+    let logins: LoginDesk
     let queue: any AcceptedMail
     let contentFiles: any ContentFiles
     let ids: MessageID.Generator
@@ -17,12 +18,14 @@ final class Services: Sendable {
     let filter: Filter?
 
     init(
-        configuration: Configuration, queue: any AcceptedMail, contentFiles: any ContentFiles,
-        ids: MessageID.Generator, time: any TimeSource, log: RefusalLog, sessions: SessionTable, filter: Filter?
+        configuration: Configuration, customers: CurrentCustomers, logins: LoginDesk, queue: any AcceptedMail,
+        contentFiles: any ContentFiles, ids: MessageID.Generator, time: any TimeSource, log: RefusalLog,
+        sessions: SessionTable, filter: Filter?
     ) {
         self.filter = filter
         self.configuration = configuration
-        self.customers = CustomerDirectory(configuration.customers)
+        self.customers = customers
+        self.logins = logins
         self.queue = queue
         self.contentFiles = contentFiles
         self.ids = ids
@@ -33,7 +36,7 @@ final class Services: Sendable {
 
     func with(_ configuration: Configuration, _ filter: Filter?) -> Services {
         Services(
-            configuration: configuration, queue: queue, contentFiles: contentFiles, ids: ids, time: time, log: log,
-            sessions: sessions, filter: filter)
+            configuration: configuration, customers: customers, logins: logins, queue: queue,
+            contentFiles: contentFiles, ids: ids, time: time, log: log, sessions: sessions, filter: filter)
     }
 }

@@ -3,7 +3,7 @@ import Queue
 import Synchronization
 
 /// The folder in which everything lies that must survive: `queue.sqlite`, `history.sqlite`, `paths.sqlite`,
-/// `content/`.
+/// `accounts.sqlite`, `content/`.
 ///
 /// Held by one process at a time: two that deliver from one spool would deliver everything twice.
 package final class Spool: Sendable {
@@ -14,6 +14,7 @@ package final class Spool: Sendable {
     var queuePath: String { path + "/queue.sqlite" }
     var historyPath: String { path + "/history.sqlite" }
     var pathsPath: String { path + "/paths.sqlite" }
+    var accountsPath: String { path + "/accounts.sqlite" }
 
     /// There while a restore fills the folder, and after one that was cut off.
     static let restoring = "restoring"

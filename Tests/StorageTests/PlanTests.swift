@@ -55,6 +55,15 @@ import Testing
         }
     }
 
+    @Test func `what changes accounts scans nothing`() throws {
+        try AccountStore(spool: Spool(path: folder.path)).close()
+        for sql in AccountSQL.allCases {
+            for line in try plan(of: sql.rawValue, in: "accounts.sqlite") {
+                #expect((sql == .all || !line.hasPrefix("SCAN")) && !line.contains("TEMP B-TREE"), "\(sql): \(line)")
+            }
+        }
+    }
+
     @Test func `counting reads the narrowest indexes in their order and never the contents`() throws {
         _ = try store()
         let plan = try plan(of: CountSQL.counts.rawValue, in: "queue.sqlite")
@@ -77,14 +86,17 @@ import Testing
             }
         }
         let tested = [
-            "AuditHistorySQL", "AuditSQL", "BackupSQL", "CountSQL", "HistorySQL", "PathSQL", "SQL", "TransactionSQL",
+            "AccountSQL", "AuditHistorySQL", "AuditSQL", "BackupSQL", "CountSQL", "HistorySQL", "PathSQL", "SQL",
+            "TransactionSQL",
         ]
         #expect(kept.sorted() == tested)
         #expect(loose == [])
     }
 
     /// Files that hold nothing but statements and tables.
-    private static let rooms = ["SQL.swift", "Schema.swift", "HistorySQL.swift", "AuditSQL.swift", "PathSQL.swift"]
+    private static let rooms = [
+        "SQL.swift", "Schema.swift", "HistorySQL.swift", "AuditSQL.swift", "PathSQL.swift", "AccountSQL.swift",
+    ]
 
     @Test func `an audit reads every table in the order of an index`() throws {
         _ = try store()

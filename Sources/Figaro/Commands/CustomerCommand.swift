@@ -3,13 +3,16 @@ import ArgumentParser
 /// `figaro customer …`
 struct CustomerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "customer", abstract: "Look at what receivers make of each customer's mail, and hold customers.",
+        commandName: "customer",
+        abstract: "Add and change customers, look at what receivers make of their mail, hold them.",
         discussion: """
             A customer whose mail burns sources (receivers took mail from them, and refuse them since) beyond \
             `containment:` is held by the relay itself: nothing of it is sent, all that it sends is accepted and kept, \
             until somebody releases it.
             """,
-        subcommands: [List.self, Show.self, Hold.self, Release.self])
+        subcommands: [
+            List.self, Show.self, Add.self, Set.self, Remove.self, Hold.self, Release.self,
+        ])
 
     /// `figaro customer list`
     struct List: ParsableCommand {
@@ -57,7 +60,7 @@ struct CustomerCommand: ParsableCommand {
                 """)
 
         @OptionGroup var relay: RelayOption
-        @Argument(help: "The customer's name in the node's file.") var name: String
+        @Argument(help: "The customer's name.") var name: String
         @Flag(help: "Print one JSON object.") var json = false
 
         func run() throws {
@@ -87,7 +90,7 @@ struct CustomerCommand: ParsableCommand {
 
         @OptionGroup var relay: RelayOption
         @OptionGroup var why: ReasonOption
-        @Argument(help: "The customer's name in the node's file.") var name: String
+        @Argument(help: "The customer's name.") var name: String
         @Flag(help: "Print one JSON object.") var json = false
 
         func run() throws {
@@ -112,7 +115,7 @@ struct CustomerCommand: ParsableCommand {
 
         @OptionGroup var relay: RelayOption
         @OptionGroup var why: ReasonOption
-        @Argument(help: "The customer's name in the node's file.") var name: String
+        @Argument(help: "The customer's name.") var name: String
         @Flag(help: "Print one JSON object.") var json = false
 
         func run() throws {

@@ -61,9 +61,8 @@ struct NodeConfigurationFile {
         complainAboutTwins(section.optional("listeners"), listeners ?? [])
         var languages: [String: String] = [:]
         var scores: [String: Filtering.Configuration.Thresholds] = [:]
-        let named = isFilterAlone ? section.optional("customers") : section.required("customers")
-        let customers =
-            named.map { $0.section { self.customers($0, &languages, &scores) } } ?? (isFilterAlone ? [] : nil)
+        let named = section.optional("customers")
+        let customers = named.map { $0.section { self.customers($0, &languages, &scores) } } ?? []
         filter?.customers = scores
         if filter == nil, let customer = scores.keys.min() {
             named?.complain("customer \(customer) has scores of its own, but there is no “filter”")

@@ -7,6 +7,7 @@ struct ControlDesk: Sendable {
     let source: SourceDesk
     let site: SiteDesk
     let customer: CustomerDesk
+    let account: AccountDesk
     let reload: ReloadDesk
     let explain: ExplainDesk
     let message: MessageExplainDesk
@@ -21,6 +22,7 @@ struct ControlDesk: Sendable {
         case .source(let request): source.answer(request, caller)
         case .site(let request): site.answer(request, caller)
         case .customer(let request): customer.answer(request, caller)
+        case .account(let request): account.answer(request, caller)
         case .reload: reload.answer(caller)
         case .explain(let request): explain.answer(request, caller)
         case .message(let request): message.answer(request, caller)

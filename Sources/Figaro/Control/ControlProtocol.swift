@@ -9,6 +9,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
     case source(SourceRequest)
     case site(SiteRequest)
     case customer(CustomerRequest)
+    case account(AccountRequest)
     case reload(ReloadRequest)
     case explain(ExplainRequest)
     case message(MessageExplainRequest)
@@ -27,6 +28,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
         case .source(let request): "ip \(request.verb.rawValue)"
         case .site(let request): "site \(request.verb.rawValue)"
         case .customer(let request): "customer \(request.verb.rawValue)"
+        case .account(let request): request.name.map { "\(request.verb.rawValue) \($0)" } ?? request.verb.rawValue
         case .reload: "reload"
         case .explain: "ipmap explain"
         case .message: "explain"

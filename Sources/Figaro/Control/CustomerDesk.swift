@@ -7,6 +7,7 @@ import Queue
 struct CustomerDesk: Sendable {
     let engine: DeliveryEngine
     let warden: CustomerWarden
+    let book: AccountBook
     let settings: RunningSettings
 
     func answer(_ request: CustomerRequest, _ caller: ControlCaller) -> ControlEnd {
@@ -17,10 +18,11 @@ struct CustomerDesk: Sendable {
         }
     }
 
-    /// Those of the node's file, and those that something is known of.
+    /// Those of the node's file, those that are kept, and those that something is known of.
     private var reports: [CustomerReport] {
         let known = engine.customers()
-        let names = Set(settings.current.node.intake.customers.map(\.name)).subtracting(known.map(\.name))
+        let names = Set(settings.current.node.intake.customers.map(\.name)).union(book.current.keys)
+            .subtracting(known.map(\.name))
         let quiet = names.map { KnownCustomer(name: $0) }
         return (known + quiet).map { CustomerReport($0) }.sorted {
             ($0.state == "held" ? 0 : 1, $0.name) < ($1.state == "held" ? 0 : 1, $1.name)

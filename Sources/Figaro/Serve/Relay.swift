@@ -18,6 +18,7 @@ struct Relay {
     let unruled: UnruledReplies
     /// nil where there can be no such file.
     let paths: PathStore?
+    let accounts: AccountBook
     let resolver: UnboundResolver
     let engine: DeliveryEngine
     let intake: IntakeServer
@@ -76,6 +77,9 @@ struct Relay {
             configuration: node.intake, queue: queue, contentFiles: kept.contents,
             ids: ids, time: SystemTime(), group: group,
             logger: Logger(label: "intake"), filter: filters.filter)
+        let accounts = try await OwnThread.run {
+            try AccountBook(store: kept.accounts, apply: intake.replaceKept)
+        }
         try await intake.bind(accepting: false)
         let reloader = Reloader(
             loaded, load,
@@ -86,15 +90,16 @@ struct Relay {
         let page = MetricsPage(
             queue: queue, engine: engine, intake: intake, meter: kept.meter, syncs: kept.syncs,
             settings: reloader.settings, census: QueueCensus(queue))
-        let desk = desk(kept, engine, Orders(book: book, warden: warden), reloader, page, writer)
+        let desk = desk(
+            kept, engine, Orders(book: book, warden: warden, accounts: accounts), reloader, page, writer)
         let console = try await console(node.metrics, page, group)
         let control = try ControlServer(
             path: node.control, owner: privileges.account, logger: Logger(label: "control"), answer: desk.answer)
         try privileges.drop()
         return Relay(
             queue: queue, history: kept.history, contents: kept.contents, unruled: kept.unruled, paths: kept.paths,
-            resolver: resolver, engine: engine, intake: intake, filters: filters, control: control, reloader: reloader,
-            console: console,
+            accounts: accounts, resolver: resolver, engine: engine, intake: intake, filters: filters, control: control,
+            reloader: reloader, console: console,
             group: group,
             logger: logger)
     }
@@ -103,6 +108,7 @@ struct Relay {
     private struct Orders {
         let book: SteeringBook
         let warden: CustomerWarden
+        let accounts: AccountBook
     }
 
     private static func desk(
@@ -119,7 +125,9 @@ struct Relay {
             replies: RepliesDesk(unruled: kept.unruled) { engine.rules },
             source: SourceDesk(engine: engine, book: orders.book, settings: reloader.settings, logger: logger),
             site: SiteDesk(engine: engine, book: orders.book, settings: reloader.settings, logger: logger),
-            customer: CustomerDesk(engine: engine, warden: orders.warden, settings: reloader.settings),
+            customer: CustomerDesk(
+                engine: engine, warden: orders.warden, book: orders.accounts, settings: reloader.settings),
+            account: AccountDesk(book: orders.accounts, settings: reloader.settings, logger: logger),
             reload: ReloadDesk(reloader: reloader),
             explain: explain,
             message: MessageExplainDesk(
@@ -179,6 +187,7 @@ struct Relay {
         let syncs: SyncFigures
         let queue: MailQueue
         let paths: PathStore?
+        let accounts: AccountStore
 
         init(_ node: NodeConfiguration, writer: LogWriter) throws {
             let spool = try Spool(path: node.spool)
@@ -191,6 +200,7 @@ struct Relay {
                 try? store.living($0)
             }
             paths = Self.paths(spool, storage)
+            accounts = try AccountStore(spool: spool)
             unruled = UnruledReplies(folder: node.spool, logger: storage)
             trace =
                 node.log.level.swiftLog <= .info

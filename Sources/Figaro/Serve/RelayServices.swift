@@ -20,7 +20,8 @@ extension Relay {
     func serve(ready: @escaping @Sendable () -> Void) async throws {
         // Shut down in reverse order.
         let services: [any Service] = [
-            StoreService(queue: queue, history: history, contents: contents, unruled: unruled, paths: paths),
+            StoreService(
+                queue: queue, history: history, contents: contents, unruled: unruled, paths: paths, accounts: accounts),
             DeliveryService(engine: engine, grace: Self.deliveryGrace, logger: logger),
             ControlService(control: control, console: console),
             IntakeService(intake: intake, filters: filters, grace: Self.intakeGrace, ready: ready),
@@ -40,6 +41,7 @@ extension Relay {
         let contents: ContentFolder
         let unruled: UnruledReplies
         let paths: PathStore?
+        let accounts: AccountBook
 
         func run() async throws {
             try? await gracefulShutdown()
@@ -49,6 +51,7 @@ extension Relay {
                 history.stop()
                 unruled.stop()
                 paths?.stop()
+                accounts.close()
             }
         }
     }

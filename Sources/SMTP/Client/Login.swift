@@ -1,7 +1,8 @@
-/// Who we are at a host that asks for it (RFC 4954). Whatever prints it prints no password.
+/// Who we are at a host that asks for it, and who a client says it is (RFC 4954). Whatever prints it prints no
+/// password.
 package struct Login: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     package let username: String
-    let password: String
+    package let password: String
 
     package init(username: String, password: String) {
         self.username = username

@@ -5,6 +5,10 @@ package protocol MailReceiver: AnyObject {
     /// Why no mail may come in right now; nil when it may. Asked at every MAIL and DATA, and at the first BDAT.
     func admission() -> ServerReply?
 
+    /// Whether the client is who it says. `answer` is called once, on the event loop, now or later; the session may be
+    /// gone by then.
+    func verify(_ login: Login, answer: @escaping (ServerMachine.LoginVerdict) -> Void)
+
     /// Content begins. What is to stand before the client's own octets is written to `content`.
     ///
     /// - Parameter drained: to be called when a saturated sink can take more.
@@ -46,8 +50,11 @@ package struct ServerSessionFacts: Sendable {
     package let extended: Bool
     /// TLS version; nil in the clear.
     package let tls: String?
+    /// It has proved who it is.
+    package let loggedIn: Bool
 
-    package init(hello: String, extended: Bool, tls: String?) {
+    package init(hello: String, extended: Bool, tls: String?, loggedIn: Bool = false) {
+        self.loggedIn = loggedIn
         self.hello = hello
         self.extended = extended
         self.tls = tls

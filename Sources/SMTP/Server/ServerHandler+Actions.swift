@@ -17,6 +17,7 @@ extension ServerHandler {
         case .chunk(let octets, let envelope): receiveChunk(octets, envelope, context)
         case .skip(let octets): skipChunk(octets, context)
         case .commit: commit(context)
+        case .verify(let login): verify(login)
         case .queued(let id, let last):
             output.writeStaticString("250 2.0.0 Ok: queued as ")
             output.writeString(id.description)
@@ -49,7 +50,8 @@ extension ServerHandler {
         refusal = nil
         isSkipping = false
         let facts = ServerSessionFacts(
-            hello: machine.hello?.name ?? "", extended: machine.hello?.extended ?? false, tls: tlsVersion)
+            hello: machine.hello?.name ?? "", extended: machine.hello?.extended ?? false, tls: tlsVersion,
+            loggedIn: machine.isLoggedIn)
         sink = receiver.begin(envelope, facts, content: &content) { [weak self] in
             guard let self, let context = self.context else { return }
             self.resumeReading(context)
@@ -93,9 +95,25 @@ extension ServerHandler {
         guard let context, machine.phase == .committing else { return }
         extendCommandDeadline()
         run(machine.committed(verdict), context)
+        goOn(context)
+    }
+
+    /// While we look it is not the client that is waited for.
+    private func verify(_ login: Login) {
+        deadline = .distantFuture
+        receiver.verify(login) { [weak self] verdict in
+            guard let self, let context, machine.phase == .verifying else { return }
+            extendCommandDeadline()
+            run(machine.verified(verdict), context)
+            goOn(context)
+        }
+    }
+
+    /// After an answer that the client had to wait for.
+    private func goOn(_ context: ChannelHandlerContext) {
         process(context)
         if !isReading { writeReplies(context) }
-        if inputClosed, machine.phase != .committing { return context.close(promise: nil) }
+        if inputClosed, !machine.isAnswering { return context.close(promise: nil) }
         resumeReading(context)
     }
 

@@ -12,13 +12,13 @@ extension ServerHandler {
         var goesOn = true
         while goesOn, input.readableBytes > 0 {
             switch machine.phase {
-            case .commands: goesOn = isWritable && takeLine(context)
+            case .commands, .credentials: goesOn = isWritable && takeLine(context)
             case .content: goesOn = takeContent(context)
             case .chunk: takeChunk(context)
             case .opening:
                 // Who talks before the greeting is not heard (RFC 5321 section 4.3.1).
                 input = ByteBuffer()
-            case .committing, .handshake: goesOn = false
+            case .committing, .verifying, .handshake: goesOn = false
             case .closed:
                 drain(input.readableBytes, context)
                 input = ByteBuffer()
@@ -59,6 +59,9 @@ extension ServerHandler {
         if isInLongLine || length > Self.commandLineLimit - 2 {
             isInLongLine = false
             return machine.receivedLongLine()
+        }
+        if machine.phase == .credentials {
+            return input.withUnsafeReadableBytes { machine.received(response: Span(_unsafeBytes: $0[..<length])) }
         }
         do throws(CommandFault) {
             let command = try parse(length)

@@ -147,7 +147,7 @@ package final class ServerHandler: ChannelDuplexHandler {
         case TLSUserEvent.handshakeCompleted: encrypted(context)
         case ChannelEvent.inputClosed:
             inputClosed = true
-            guard machine.phase != .committing else { return }
+            guard !machine.isAnswering else { return }
             writeReplies(context)
             context.close(promise: nil)
         case let event as ServerEvent:

@@ -6,6 +6,8 @@ package struct ServerMachine: Sendable {
     package struct Policy: Sendable {
         /// The client is a customer; everyone else may only write to our postmaster.
         package var mayRelay: Bool
+        /// There are accounts that log in.
+        package var offersLogin: Bool
         /// Who gets mail for `<postmaster>`.
         package var postmaster: Address?
         package var recipients: Int
@@ -14,9 +16,11 @@ package struct ServerMachine: Sendable {
         package var messageSize: Int
 
         package init(
-            mayRelay: Bool, postmaster: Address?, recipients: Int, errors: Int, messageSize: Int
+            mayRelay: Bool, postmaster: Address?, recipients: Int, errors: Int, messageSize: Int,
+            offersLogin: Bool = false
         ) {
             self.mayRelay = mayRelay
+            self.offersLogin = offersLogin
             self.postmaster = postmaster
             self.recipients = recipients
             self.errors = errors
@@ -28,6 +32,10 @@ package struct ServerMachine: Sendable {
         /// Nothing has been said; with TLS from the start, its handshake is not over.
         case opening
         case commands
+        /// Between a challenge of ours and the client's response.
+        case credentials
+        /// Between a login and our answer to it.
+        case verifying
         /// Between 354 and the final dot.
         case content
         /// Between BDAT and the last octet of its chunk.
@@ -53,6 +61,8 @@ package struct ServerMachine: Sendable {
         case chunk(octets: Int, begins: Envelope?)
         /// Take a chunk and throw it away: it was refused, and is on its way all the same.
         case skip(octets: Int)
+        /// Ask whether this login is right; ``ServerMachine/verified(_:)`` comes later.
+        case verify(Login)
         /// Hand the content over for this envelope; ``ServerMachine/committed(_:)`` comes later.
         case commit(Envelope)
         /// Say that the message was queued, and, when we are going down, 421 after it.
@@ -62,6 +72,9 @@ package struct ServerMachine: Sendable {
         /// Reply, and close; with `also` a second reply after the first.
         case close(ServerReply, also: ServerReply? = nil)
     }
+
+    /// The client waits for us.
+    var isAnswering: Bool { phase == .committing || phase == .verifying }
 
     /// What came of handing content over.
     package enum Verdict: Hashable, Sendable {
@@ -75,7 +88,10 @@ package struct ServerMachine: Sendable {
     /// What the client called itself; nil before EHLO and HELO.
     package private(set) var hello: (name: String, extended: Bool)?
     package private(set) var isEncrypted = false
-    let policy: Policy
+    var policy: Policy
+    /// The client has proved who it is.
+    package var isLoggedIn = false
+    var exchange: LoginExchange?
     private let offersTLS: Bool
     var envelope: Envelope?
     /// How the content of this transaction comes in.
@@ -85,7 +101,7 @@ package struct ServerMachine: Sendable {
     private var errors = 0
     /// Commands that move no mail since the last message: NOOP, RSET, HELP, VRFY, EHLO.
     private var idleCommands = 0
-    private var closing = false
+    var closing = false
 
     /// Postfix allows 100 such commands as well; nobody needs them.
     private static let idleLimit = 100
@@ -125,6 +141,7 @@ package struct ServerMachine: Sendable {
         case .vrfy: return idle(.reply(.cannotVerify))
         case .quit: return end(.bye)
         case .startTLS: return startTLS()
+        case .auth(let mechanism, let initial): return auth(mechanism, initial)
         }
     }
 
@@ -136,7 +153,11 @@ package struct ServerMachine: Sendable {
 
     /// A line above the limit.
     package mutating func receivedLongLine() -> Action {
-        phase == .commands ? refuse(.lineTooLong) : .nothing
+        switch phase {
+        case .commands: refuse(.lineTooLong)
+        case .credentials: endLogin(.lineTooLong)
+        default: .nothing
+        }
     }
 
     /// A bare CR or LF, or octets after STARTTLS: nothing that follows may be interpreted.
@@ -187,7 +208,7 @@ package struct ServerMachine: Sendable {
     /// We are going down: who is between messages is told at once, who is inside one may finish it.
     package mutating func shutDown() -> Action {
         closing = true
-        return phase == .commands && !takesChunks ? end(.shuttingDown) : .nothing
+        return (phase == .commands && !takesChunks) || phase == .credentials ? end(.shuttingDown) : .nothing
     }
 
     /// Nobody is waited for any longer.

@@ -35,9 +35,28 @@ extension ServerReply {
     package static var bye: ServerReply { ServerReply("221 2.0.0 Bye\r\n") }
     package static var cannotVerify: ServerReply { ServerReply("252 2.1.5 Send some mail, it may arrive\r\n") }
     package static var help: ServerReply {
-        ServerReply("214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS BDAT QUIT\r\n")
+        ServerReply("214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS AUTH BDAT QUIT\r\n")
     }
     package static var readyForTLS: ServerReply { ServerReply("220 2.0.0 Ready to start TLS\r\n") }
+
+    // AUTH (RFC 4954 sections 4 and 6); its challenges have no enhanced status.
+    package static var giveCredentials: ServerReply { ServerReply("334 \r\n") }
+    /// `Username:` and `Password:` in base64: clients go by the words.
+    package static var giveName: ServerReply { ServerReply("334 VXNlcm5hbWU6\r\n") }
+    package static var givePassword: ServerReply { ServerReply("334 UGFzc3dvcmQ6\r\n") }
+    package static var loggedIn: ServerReply { ServerReply("235 2.7.0 Authentication successful\r\n") }
+    package static var loginCancelled: ServerReply { ServerReply("501 5.7.0 Authentication cancelled\r\n") }
+    package static var badBase64: ServerReply { ServerReply("501 5.5.2 Cannot decode response\r\n") }
+    package static var unknownMechanism: ServerReply { ServerReply("504 5.5.4 Unknown authentication mechanism\r\n") }
+    package static var loginRefused: ServerReply { ServerReply("535 5.7.8 Authentication credentials invalid\r\n") }
+    package static var loginNeedsTLS: ServerReply { ServerReply("538 5.7.11 Encryption required, use STARTTLS\r\n") }
+    package static var loginBusy: ServerReply {
+        ServerReply("454 4.7.0 Temporary authentication failure, try again later\r\n")
+    }
+    package static var loginGone: ServerReply { ServerReply("421 4.7.0 Your login is no longer valid\r\n") }
+    package static var tooManyLogins: ServerReply {
+        ServerReply("421 4.7.0 Too many failed logins from your address, try again later\r\n")
+    }
 
     // Commands that cannot be obeyed.
     package static var unknown: ServerReply { ServerReply("500 5.5.2 Command not recognized\r\n") }
@@ -96,6 +115,7 @@ extension ServerReply {
         case .recipient: self = .badRecipient
         case .pathTooLong: self = .pathTooLong
         case .chunk: self = .chunkSize
+        case .base64: self = .badBase64
         }
     }
 }

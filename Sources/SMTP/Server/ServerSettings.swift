@@ -14,20 +14,25 @@ package final class ServerSettings: Sendable {
     /// - Parameters:
     ///   - messageSize: octets of content.
     ///   - lineLength: octets of a line of content without CRLF.
-    package init(hostname: String, mode: TLSMode, messageSize: Int, lineLength: Int, timeouts: ServerTimeouts) {
+    ///   - offersLogin: AUTH, inside TLS.
+    package init(
+        hostname: String, mode: TLSMode, messageSize: Int, lineLength: Int, timeouts: ServerTimeouts,
+        offersLogin: Bool = false
+    ) {
         self.mode = mode
         self.messageSize = messageSize
         self.lineLength = lineLength
         self.timeouts = timeouts
         greeting = ByteBuffer(string: "220 \(hostname) ESMTP Figaro\r\n")
         helo = ByteBuffer(string: "250 \(hostname)\r\n")
-        ehloInClear = Self.ehlo(hostname, messageSize, startTLS: mode == .starttls)
-        ehloEncrypted = Self.ehlo(hostname, messageSize, startTLS: false)
+        ehloInClear = Self.ehlo(hostname, messageSize, startTLS: mode == .starttls, login: false)
+        ehloEncrypted = Self.ehlo(hostname, messageSize, startTLS: false, login: offersLogin)
     }
 
-    private static func ehlo(_ hostname: String, _ messageSize: Int, startTLS: Bool) -> ByteBuffer {
+    private static func ehlo(_ hostname: String, _ messageSize: Int, startTLS: Bool, login: Bool) -> ByteBuffer {
         var text = "250-\(hostname)\r\n250-PIPELINING\r\n250-SIZE \(messageSize)\r\n"
         if startTLS { text += "250-STARTTLS\r\n" }
+        if login { text += "250-AUTH PLAIN LOGIN\r\n" }
         text += "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-CHUNKING\r\n250-DSN\r\n250 SMTPUTF8\r\n"
         return ByteBuffer(string: text)
     }

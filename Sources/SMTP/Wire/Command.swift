@@ -9,6 +9,8 @@ package enum Command: Hashable, Sendable {
     case data, rset, noop, help, vrfy, quit, startTLS
     /// A chunk of content of so many octets, which follow the command (RFC 3030 section 2).
     case bdat(octets: Int, last: Bool)
+    /// AUTH (RFC 4954 section 4); nil is a mechanism that we do not have.
+    case auth(LoginMechanism?, initial: LoginResponse?)
 }
 
 /// MAIL FROM with its parameters.
@@ -26,6 +28,9 @@ package struct MailCommand: Hashable, Sendable {
     package var returned: NoticeRequest.Returned?
     /// ENVID in xtext (RFC 3461 section 4.4).
     package var envelopeID: String?
+    /// AUTH was given (RFC 4954 section 5). Whom a client says a message comes from is read and means nothing: who
+    /// sends is known by the login.
+    package var hasAuth = false
 
     package init(sender: ReversePath) {
         self.sender = sender
@@ -42,7 +47,7 @@ package enum ForwardPath: Hashable, Sendable {
 /// Why octets are no command that can be obeyed.
 package enum CommandFault: Error, Hashable, Sendable {
     case unknown
-    /// Known, but not to this server: EXPN, AUTH and their kind.
+    /// Known, but not to this server: EXPN, ETRN and their kind.
     case notImplemented
     /// An argument that is missing, needless or not understood.
     case arguments
@@ -54,4 +59,6 @@ package enum CommandFault: Error, Hashable, Sendable {
     case pathTooLong
     /// BDAT without a length that can be read: where its octets end, and commands begin again, nobody can say.
     case chunk
+    /// A response within AUTH that is no base64 (RFC 4954 section 4).
+    case base64
 }

@@ -25,7 +25,8 @@ package enum CommandParser {
             return .vrfy
         case Verb.starttls: return try alone(.startTLS, argument..<end)
         case Verb.bdat: return try ChunkParser.bdat(line, argument..<end)
-        case Verb.expn, Verb.auth, Verb.turn, Verb.etrn, Verb.send, Verb.soml, Verb.saml:
+        case Verb.auth: return try LoginParser.auth(line, argument..<end)
+        case Verb.expn, Verb.turn, Verb.etrn, Verb.send, Verb.soml, Verb.saml:
             throw .notImplemented
         default: throw .unknown
         }

@@ -115,6 +115,10 @@ enum MailParser {
             } else if equal(line, keyword, "ENVID") {
                 guard let value, command.envelopeID == nil else { throw .arguments }
                 command.envelopeID = try envelopeID(line, value)
+            } else if equal(line, keyword, "AUTH") {
+                guard let value, !command.hasAuth else { throw .arguments }
+                command.hasAuth = true
+                try LoginParser.checkSender(line, value)
             } else {
                 throw .unknownParameter
             }

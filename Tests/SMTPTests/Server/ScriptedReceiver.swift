@@ -18,6 +18,10 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
     var verdict: ServerReply?
     var refusal: ServerReply?
     var drained: (() -> Void)?
+    var logins: [Login] = []
+    /// Given at once; nil waits for `loginAnswer` to be called.
+    var loginVerdict: ServerMachine.LoginVerdict?
+    var loginAnswer: ((ServerMachine.LoginVerdict) -> Void)?
     var answer: ((ServerMachine.Verdict) -> Void)?
 
     func admission() -> ServerReply? { room }
@@ -29,6 +33,11 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
         self.facts.append(facts)
         self.drained = drained
         return self
+    }
+
+    func verify(_ login: Login, answer: @escaping (ServerMachine.LoginVerdict) -> Void) {
+        logins.append(login)
+        if let loginVerdict { answer(loginVerdict) } else { loginAnswer = answer }
     }
 
     func refused(_ reply: ServerReply) { refusals.append(reply) }

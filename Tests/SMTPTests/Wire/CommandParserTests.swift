@@ -15,7 +15,7 @@ struct CommandParserTests {
         CommandFixture("", fault: .unknown), CommandFixture(" NOOP", fault: .unknown),
         CommandFixture("NOOPS", fault: .unknown), CommandFixture("GET / HTTP/1.1", fault: .unknown),
         CommandFixture("NO\u{0}P", fault: .unknown), CommandFixture("STARTTLSX", fault: .unknown),
-        CommandFixture("EXPN list", fault: .notImplemented), CommandFixture("AUTH PLAIN", fault: .notImplemented),
+        CommandFixture("EXPN list", fault: .notImplemented), CommandFixture("AUTH PLAIN", .auth(.plain, initial: nil)),
         CommandFixture("BDAT 10 LAST", .bdat(octets: 10, last: true)), CommandFixture("EHLO", fault: .arguments),
         CommandFixture("EHLO a b", fault: .arguments), CommandFixture("EHLO (x)", fault: .arguments),
         CommandFixture("HELO \u{e4}.example", fault: .arguments), CommandFixture("DATA now", fault: .arguments),

@@ -1,0 +1,76 @@
+import Foundation
+import Intake
+import Logging
+import Mail
+import Queue
+import Storage
+import Synchronization
+
+/// The accounts that are kept in the spool, beside the customers of the node's file: on disk first, then for sessions.
+final class AccountBook: Sendable {
+    private let store: AccountStore
+    private let apply: @Sendable ([Customer]) -> Void
+    private let time: any TimeSource
+    private let accounts: Mutex<[String: AccountRecord]>
+
+    /// - Parameter apply: what sessions go by; called with those of the file.
+    /// - Throws: ``StoreFailure`` when the file cannot be read, and ``RefusedOrder`` for a record in it.
+    init(
+        store: AccountStore, time: any TimeSource = SystemTime(), apply: @escaping @Sendable ([Customer]) -> Void
+    ) throws {
+        self.store = store
+        self.apply = apply
+        self.time = time
+        var accounts: [String: AccountRecord] = [:]
+        for row in try store.all() {
+            do {
+                accounts[row.name] = try JSONDecoder().decode(AccountRecord.self, from: Data(row.record.utf8))
+            } catch {
+                throw RefusedOrder(why: "accounts.sqlite: the account “\(row.name)” cannot be read: \(error)")
+            }
+        }
+        self.accounts = Mutex(accounts)
+        apply(try Self.customers(accounts))
+    }
+
+    var current: [String: AccountRecord] { accounts.withLock { $0 } }
+
+    /// Changes accounts. Blocks.
+    ///
+    /// - Throws: ``RefusedOrder`` of the body or for a record that makes no customer, ``StoreFailure``; nothing has
+    ///   changed then.
+    func change<Answer>(
+        _ body: (inout [String: AccountRecord], Timestamp) throws(RefusedOrder) -> Answer
+    ) throws -> Answer {
+        let now = time.now()
+        return try accounts.withLock { accounts in
+            var changed = accounts
+            let answer = try body(&changed, now)
+            guard changed != accounts else { return answer }
+            let customers = try Self.customers(changed)
+            var rows: [String: String?] = [:]
+            for (name, record) in changed where accounts[name] != record { rows[name] = try Self.text(record) }
+            for name in accounts.keys where changed[name] == nil { rows.updateValue(nil, forKey: name) }
+            try store.write(rows, at: now)
+            accounts = changed
+            apply(customers)
+            return answer
+        }
+    }
+
+    func close() { store.close() }
+
+    private static func text(_ record: AccountRecord) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(record), as: UTF8.self)
+    }
+
+    private static func customers(_ accounts: [String: AccountRecord]) throws(RefusedOrder) -> [Customer] {
+        var customers: [Customer] = []
+        for (name, record) in accounts.sorted(by: { $0.key < $1.key }) {
+            customers.append(try record.customer(name))
+        }
+        return customers
+    }
+}

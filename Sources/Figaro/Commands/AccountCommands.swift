@@ -1,0 +1,101 @@
+import ArgumentParser
+
+/// What an account is to have; the same for `add` and `set`.
+struct AccountOptions: ParsableArguments {
+    @Option(
+        name: .customLong("network"),
+        help: ArgumentHelp(
+            "A network that it sends from without a login; may be given several times. `none` takes all away.",
+            valueName: "CIDR"))
+    var networks: [String] = []
+    @Option(help: ArgumentHelp("Of notices to its senders, such as de; `none` for the node's.", valueName: "language"))
+    var language: String?
+
+    func validate() throws {
+        if networks.contains("none"), networks.count > 1 {
+            throw ValidationError("--network none takes all networks away; nothing can stand beside it")
+        }
+    }
+
+    var change: AccountChange {
+        AccountChange(
+            networks: networks.isEmpty ? nil : networks.filter { $0 != "none" },
+            language: language.map { $0 == "none" ? "" : $0 })
+    }
+}
+
+extension CustomerCommand {
+    /// `figaro customer add`
+    struct Add: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Add a customer that is kept in the spool, beside those of the node's file.",
+            discussion: """
+                It is known by the networks it sends from, by a login (`figaro credential add`), or both. It may send \
+                at once, and after every restart; nothing needs to be reloaded.
+
+                Examples:
+                  figaro customer add acme --network 192.0.2.0/24 --network 2001:db8:1::/48
+                  figaro customer add shop && figaro credential add shop --user shop-web1
+
+                Exit codes: 0 added, 1 refused or no relay answers, 64 wrong usage, 78 the configuration is wrong.
+                """)
+
+        @OptionGroup var relay: RelayOption
+        @OptionGroup var account: AccountOptions
+        @Argument(help: "What the customer is called: letters, digits and .-_") var name: String
+        @Flag(help: "Print one JSON object.") var json = false
+
+        func run() throws {
+            try relay.order(
+                .account(AccountRequest(verb: .add, name: name, change: account.change)), json: json)
+        }
+    }
+
+    /// `figaro customer set`
+    struct Set: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Change a customer that is kept in the spool.",
+            discussion: """
+                What is given replaces what was there; everything else stays. A customer that the node's file \
+                declares is changed in the file: the answer names the line.
+
+                Example:
+                  figaro customer set acme --network 192.0.2.0/25 --language de
+
+                Exit codes: 0 changed, 1 refused or no relay answers, 64 wrong usage, 78 the configuration is wrong.
+                """)
+
+        @OptionGroup var relay: RelayOption
+        @OptionGroup var account: AccountOptions
+        @Argument(help: "The customer's name.") var name: String
+        @Flag(help: "Print one JSON object.") var json = false
+
+        func run() throws {
+            let change = account.change
+            guard change != AccountChange() else { throw ValidationError("nothing to change; see --help") }
+            try relay.order(.account(AccountRequest(verb: .set, name: name, change: change)), json: json)
+        }
+    }
+
+    /// `figaro customer remove`
+    struct Remove: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Remove a customer that is kept in the spool, with its logins.",
+            discussion: """
+                Its mail in the queue goes on. To stop that, hold it first: `figaro customer hold`.
+
+                Example:
+                  figaro customer remove acme
+
+                Exit codes: 0 removed, 1 refused or no relay answers, 64 wrong usage, 78 the configuration is wrong.
+                """)
+
+        @OptionGroup var relay: RelayOption
+        @Argument(help: "The customer's name.") var name: String
+        @Flag(help: "Print one JSON object.") var json = false
+
+        func run() throws {
+            try relay.order(.account(AccountRequest(verb: .remove, name: name)), json: json)
+        }
+    }
+}

@@ -1,0 +1,29 @@
+package import Mail
+
+/// Who may relay: known by the address it connects from, or by a login.
+package struct Customer: Sendable, Hashable {
+    package var name: String
+    package var networks: [IPNetwork]
+    package var credentials: [Credential]
+
+    package init(name: String, networks: [IPNetwork], credentials: [Credential] = []) {
+        self.name = name
+        self.networks = networks
+        self.credentials = credentials
+    }
+}
+
+/// One name and password that a customer logs in with. Each of its servers and programs has one of its own, so that
+/// one can be taken away without the others.
+package struct Credential: Sendable, Hashable {
+    /// Nobody else's; compared as it is written.
+    package var user: String
+    package var password: PasswordHash
+    package var made: Timestamp
+
+    package init(user: String, password: PasswordHash, made: Timestamp) {
+        self.user = user
+        self.password = password
+        self.made = made
+    }
+}

@@ -1,0 +1,49 @@
+import Mail
+
+/// Finds the customer that an address or a login belongs to. A value that never changes: when customers do, sessions
+/// that begin from then on have another one.
+struct CustomerDirectory: Sendable {
+    private let customers: [Customer]
+    private let byNetwork: [IPNetwork: Int]
+    /// Lengths of prefixes that occur, longest first, so that the first hit is the closest one.
+    private let prefixes4: [Int]
+    private let prefixes6: [Int]
+    private let byUser: [String: Owner]
+
+    private struct Owner {
+        var customer: Int
+        var credential: Credential
+    }
+
+    /// - Parameter customers: where two claim a network or user, the first has it.
+    init(_ customers: [Customer]) {
+        self.customers = customers
+        var byNetwork: [IPNetwork: Int] = [:]
+        var byUser: [String: Owner] = [:]
+        for (index, customer) in customers.enumerated() {
+            for network in customer.networks where byNetwork[network] == nil { byNetwork[network] = index }
+            for credential in customer.credentials where byUser[credential.user] == nil {
+                byUser[credential.user] = Owner(customer: index, credential: credential)
+            }
+        }
+        self.byNetwork = byNetwork
+        self.byUser = byUser
+        prefixes4 = Set(byNetwork.keys.filter(\.base.isIPv4).map(\.prefix)).sorted(by: >)
+        prefixes6 = Set(byNetwork.keys.filter { !$0.base.isIPv4 }.map(\.prefix)).sorted(by: >)
+    }
+
+    /// Somebody can log in.
+    var hasLogins: Bool { !byUser.isEmpty }
+
+    func customer(at address: IPAddress) -> Customer? {
+        for prefix in address.isIPv4 ? prefixes4 : prefixes6 {
+            guard let network = IPNetwork(address, prefix: prefix), let index = byNetwork[network] else { continue }
+            return customers[index]
+        }
+        return nil
+    }
+
+    func owner(of user: String) -> (customer: Customer, credential: Credential)? {
+        byUser[user].map { (customers[$0.customer], $0.credential) }
+    }
+}

@@ -1,0 +1,79 @@
+package import Mail
+import Queue
+
+/// Keeps customers' accounts: `accounts.sqlite` of the spool.
+///
+/// What a record says is its owner's business. Unlike what was learned about receivers this is truth that nobody can
+/// learn again: each change is synced before it counts, and a file that cannot be read is an error, never begun anew.
+/// All of it blocks.
+package final class AccountStore: Sendable {
+    private let connection: Connection
+    private let path: String
+
+    package struct Row: Sendable, Hashable {
+        package var name: String
+        package var record: String
+        package var changed: Timestamp
+
+        package init(name: String, record: String, changed: Timestamp) {
+            self.name = name
+            self.record = record
+            self.changed = changed
+        }
+    }
+
+    /// Opens the file, or makes it.
+    ///
+    /// - Throws: ``StoreFailure`` when it cannot be used, or a later version of figaro wrote it.
+    package init(spool: Spool) throws {
+        path = spool.accountsPath
+        try Spool.makePrivate(path)
+        connection = try Connection(path: path, label: "accounts", Connection.Setup(writes: true, cache: 1 << 10))
+        let path = path
+        try connection.run { access in
+            let found = try access.integer("PRAGMA user_version") ?? 0
+            guard (0...AccountSchema.version).contains(found) else {
+                throw StoreFailure(.failed, "\(path) was written by a later version of figaro (schema \(found))")
+            }
+            if found < AccountSchema.version {
+                try access.transaction {
+                    for step in AccountSchema.steps.dropFirst(Int(found)) { try access.execute(step) }
+                    try access.execute("PRAGMA user_version = \(AccountSchema.version)")
+                }
+            }
+            try access.execute("PRAGMA wal_autocheckpoint = \(AccountSchema.checkpointPages)")
+        }
+    }
+
+    /// By name.
+    package func all() throws -> [Row] {
+        try connection.run { access in
+            var rows: [Row] = []
+            try access.statement(AccountSQL.all).rows { row in
+                rows.append(Row(name: row.text(0), record: row.text(1), changed: row.time(2)))
+                return true
+            }
+            return rows
+        }
+    }
+
+    /// All of it or nothing, and on disk when this returns.
+    ///
+    /// - Parameter changes: records by name; nil: the account is removed.
+    /// - Throws: ``StoreFailure``.
+    package func write(_ changes: [String: String?], at now: Timestamp) throws {
+        try connection.run { access in
+            try access.transaction {
+                for (name, record) in changes {
+                    if let record {
+                        try access.statement(AccountSQL.keep).bind(1, name).bind(2, record).bind(3, now).run()
+                    } else {
+                        try access.statement(AccountSQL.remove).bind(1, name).run()
+                    }
+                }
+            }
+        }
+    }
+
+    package func close() { try? connection.close() }
+}
