@@ -58,6 +58,9 @@ package struct Progress: Sendable, Hashable {
     package var volumeSince: Timestamp?
     /// A connection broke after its final dot: it may have arrived, so it keeps its source and goes through no relay.
     package var doubted = false
+    /// How far it had come when the receiver last found fault with its content or sender, and has not read as far and
+    /// said something else since: it moves to no further step.
+    package var faultedAt: Phase?
     /// What the filter said of the message; routes may ask for it.
     package var verdict: String?
     /// Set while it is at the relay of its route.

@@ -56,7 +56,7 @@ extension Packer {
         number(UInt64(max(0, progress.attempts)))
         number(UInt64(max(0, progress.burned)))
         optional(progress.volumeSince) { $0.time($1) }
-        byte(progress.doubted ? 2 : 0)
+        byte((progress.doubted ? 2 : 0) | (progress.faultedAt.map { $0.rawValue + 1 } ?? 0) << 2)
         optionalText(progress.verdict)
         optional(progress.relay) { $0.relay($1) }
     }
@@ -134,10 +134,19 @@ extension Unpacker {
         progress.attempts = try count(.max)
         progress.burned = try count(.max)
         progress.volumeSince = try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.time() }
-        progress.doubted = try byte() & 2 != 0
+        let signs = try byte()
+        progress.doubted = signs & 2 != 0
+        progress.faultedAt = try faultedAt(signs >> 2)
         progress.verdict = try optionalText()
         progress.relay = try optional { (unpacker: inout Unpacker) throws(Unreadable) in try unpacker.relay() }
         return progress
+    }
+
+    /// One more than the phase; 0 for none.
+    private func faultedAt(_ packed: UInt8) throws(Unreadable) -> Phase? {
+        guard packed > 0 else { return nil }
+        guard let phase = Phase(rawValue: packed - 1) else { throw Unreadable(description: "unknown phase \(packed)") }
+        return phase
     }
 
     private mutating func relay() throws(Unreadable) -> Progress.AtRelay {

@@ -83,6 +83,67 @@ struct PlannerRelayTests {
         }
     }
 
+    /// What waits comes back when it is due; its session, opened, where it gets one.
+    private static func again(_ scene: inout Scene, _ work: Work) -> SessionPlan? {
+        scene.wait(max(work.progress.due - scene.now, .seconds(0)))
+        _ = scene.take()
+        scene.planner.fetched(domain: work.domain, works: [work], more: false, at: scene.now)
+        scene.collect()
+        Self.resolve(&scene)
+        let plan = scene.openings().first
+        if let plan { scene.open(plan) }
+        return plan
+    }
+
+    @Test(arguments: [(Cause.content, Phase.dot), (.auth, .dot), (.auth, .rcpt)], [Phase.banner, .mail])
+    func `is not asked for what was found fault with until that is taken back`(
+        _ fault: (Cause, Phase), _ early: Phase
+    ) throws {
+        var scene = try Self.scene()
+        scene.arrive(scene.work(["a@x.example"]))
+        Self.resolve(&scene)
+        let first = try #require(scene.openings().first)
+        scene.open(first)
+        scene.answer(first.id, [Self.said(451, fault.0, at: fault.1)], reusable: false)
+        var left = try #require(scene.settlements().last?.remaining)
+        #expect(left.progress.faultedAt == fault.1)
+        // Who refuses our address has not looked at it again, and the budget of its step is spent with that.
+        for _ in 0..<3 {
+            let plan = try #require(Self.again(&scene, left))
+            #expect(plan.login == nil)
+            scene.answer(plan.id, [Self.said(550, .source, at: early)], reusable: false)
+            Self.resolve(&scene)
+            #expect(scene.openings().isEmpty)
+            left = try #require(scene.settlements().last?.remaining)
+            #expect(left.progress.relay == nil && left.progress.due > scene.now)
+        }
+        let plan = try #require(Self.again(&scene, left))
+        scene.answer(plan.id, [Self.said(550, .source, at: .dot)], reusable: false)
+        left = try #require(scene.settlements().last?.remaining)
+        #expect(left.progress.faultedAt == nil && left.progress.relay?.cause == .source)
+    }
+
+    @Test func `is not asked for what was found fault with where every source rests`() throws {
+        var scene = try Self.scene(sources: 1)
+        scene.arrive(scene.work(["a@x.example"]))
+        Self.resolve(&scene)
+        let plan = try #require(scene.openings().first)
+        scene.open(plan)
+        scene.answer(plan.id, [Self.said(451, .content, at: .dot)])
+        let left = try #require(scene.settlements().last?.remaining)
+        scene.arrive(scene.work(["b@x.example"]))
+        let (id, _) = try #require(scene.transactions().last)
+        scene.answer(id, [Self.said(550, .source)], reusable: false)
+        #expect(scene.settlements().last?.remaining?.progress.relay != nil)
+        Self.resolve(&scene)
+        _ = scene.openings()
+        #expect(Self.again(&scene, left) == nil)
+        #expect(scene.settlements().allSatisfy { $0.remaining?.progress.relay == nil })
+        // When the source has rested it is what the message goes by.
+        scene.wait(.hours(1))
+        #expect(Self.again(&scene, left)?.source == plan.source)
+    }
+
     @Test func `is not asked for a recipient whose message another one found fault with`() throws {
         var scene = try Self.scene()
         scene.arrive(scene.work(["a@x.example", "b@x.example"]))

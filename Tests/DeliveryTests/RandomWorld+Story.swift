@@ -40,7 +40,8 @@ extension RandomWorld {
             let due = progress.due.milliseconds - 1_800_000_000_000
             return "\(key): \(ended), \(settlement.stillHandedOut ? "goes on" : "due \(due)")"
                 + " step \(progress.step) tried \(progress.tried) pinned \(progress.pinned ?? "to none")"
-                + (progress.doubted ? " in doubt" : "") + (progress.relay.map { " at the relay for \($0.cause)" } ?? "")
+                + (progress.doubted ? " in doubt" : "") + (progress.faultedAt.map { " faulty at \($0)" } ?? "")
+                + (progress.relay.map { " at the relay for \($0.cause)" } ?? "")
         }
     }
 

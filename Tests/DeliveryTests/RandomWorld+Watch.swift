@@ -19,6 +19,9 @@ extension RandomWorld {
         var near: Set<WorkKey> = []
         /// Works that a receiver found fault with.
         var faulty: Set<WorkKey> = []
+        /// Recipients whose last word from the receiver was about content or sender, and the phase it was said in: one
+        /// that comes earlier in the dialogue has not looked at them again.
+        var fault: [WorkKey: [Address: Phase]] = [:]
         /// The source whose banner refused everybody just now, and the message that it was charged to.
         var charging: (source: String, message: MessageID?)?
         /// Recipients to whom it may have arrived, and the source that they keep.
@@ -50,7 +53,13 @@ extension RandomWorld {
                 watch.tried[key, default: []].insert(plan.source.name)
                 if isRange { watch.near.insert(key) }
             }
-            if Self.isFault(answer) { watch.faulty.insert(key) }
+            let before = watch.fault[key]?[recipient]?.rawValue ?? 0
+            if Self.isFault(answer) {
+                watch.faulty.insert(key)
+                if answer.phase.rawValue >= before { watch.fault[key, default: [:]][recipient] = answer.phase }
+            } else if case .reply = answer.answer, answer.phase.rawValue >= before {
+                watch.fault[key]?[recipient] = nil
+            }
             if answer.phase == .dot, case .trouble = answer.answer {
                 watch.doubt[key, default: [:]][recipient] = (plan.source.name, scene.now)
             }
@@ -140,6 +149,8 @@ extension RandomWorld {
         }
         demand(isSpent || isShut, "\(key) at the relay after \(tried.sorted())")
         demand(cause == .source || cause == .range, "\(key) at the relay for \(cause)")
+        let isFaulty = work.recipients.contains { watch.fault[key]?[$0] != nil }
+        demand(!isFaulty, "\(key) at the relay for its content")
         demand(watch.doubt[key] == nil, "\(key) at the relay, though it may have arrived")
     }
 

@@ -105,6 +105,7 @@ import Testing
         row.progress.burned = 2
         row.progress.volumeSince = now
         row.progress.doubted = true
+        row.progress.faultedAt = .dot
         row.progress.verdict = "add header"
         row.progress.relay = Progress.AtRelay(
             name: "provider", entered: now, until: now + .hours(24), cause: .source, attempts: 3, said: "450 z")

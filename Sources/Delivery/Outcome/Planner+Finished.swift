@@ -87,6 +87,7 @@ extension Planner {
             groups.add(recipient, answer)
         }
         noteDoubt(groups, &piece, on: session)
+        noteFault(groups, &piece, on: session)
         for group in groups.all {
             var judgement = judge(group.answer, for: piece, of: parcel, on: session)
             if case .otherSource = judgement.verdict {
@@ -129,7 +130,6 @@ extension Planner {
             }
             judged.append((group, judgement))
         }
-        keepFromRelay(&piece, &judged, &again, at: session.site)
         rest = again + rest
         let next = rest.isEmpty && !piece.aside.isEmpty ? due(after: piece) : nil
         for (group, judgement) in judged { trace(group, judgement, of: parcel, on: session, next: next) }
@@ -204,6 +204,7 @@ extension Planner {
         piece.work.progress.pinned = nil
         let step = table.usable(route, from: piece.work.progress.step)
         guard step < steps.count, let pool = table.pool(of: route, step: step) else {
+            if enterRelayAtLast(&piece, &judgement) { return }
             judgement.verdict = .later(atLeast: nil, samePath: false)
             judgement.why += "; the route is spent, so one source is tried in each round"
             return
@@ -219,8 +220,9 @@ extension Planner {
         if let relay = relayAfter(step, of: route) {
             piece.work.progress.step = relay
             piece.work = atRelay(piece.work, cause: judgement.reading?.cause ?? .source)
-            judgement.verdict = .relay
+            judgement.verdict = piece.work.progress.relay == nil ? .later(atLeast: nil, samePath: false) : .relay
             judgement.why += "; the steps before the relay are spent after \(used) sources"
+            if piece.work.progress.relay == nil { judgement.why += ", and it takes nothing that was found fault with" }
         } else if piece.work.progress.step >= steps.count {
             judgement.verdict = .later(atLeast: nil, samePath: false)
             judgement.why += "; the route is spent after \(used) sources"

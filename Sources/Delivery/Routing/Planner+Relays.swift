@@ -22,14 +22,19 @@ extension Planner {
     /// Where the step that it is at is a relay, the work is from now on at that relay, until its deadline there.
     ///
     /// The stricter threshold of the filter is asked before this, once there is a filter: mail that is worse than it
-    /// stays at the step before.
-    mutating func atRelay(_ work: Work, cause: Cause) -> Work {
+    /// stays at the step before. What the receiver found fault with goes on as if there were no relay (the route that is
+    /// nothing but a relay is the operator's own word).
+    func atRelay(_ work: Work, cause: Cause) -> Work {
         let progress = work.progress
         let steps = table.steps(of: progress.route)
         guard progress.relay == nil, steps.indices.contains(progress.step),
             case .relay(let name, let within) = steps[progress.step]
         else { return work }
         var work = work
+        guard progress.faultedAt == nil || progress.step == 0 else {
+            work.progress.step = steps.count
+            return work
+        }
         work.progress.relay = Progress.AtRelay(name: name, entered: now, until: now + within, cause: cause)
         work.progress.pinned = nil
         work.progress.due = now
@@ -48,29 +53,13 @@ extension Planner {
         piece.work.progress.volumeSince = since
         let steps = table.steps(of: progress.route)
         guard case .later = judgement.verdict, case .relay(let name, _)? = steps.last, progress.relay == nil,
-            !progress.doubted,
+            !progress.doubted, progress.faultedAt == nil,
             let longest = table.relays[name]?.afterVolume, now - since >= longest
         else { return }
         piece.work.progress.step = steps.count - 1
         piece.work = atRelay(piece.work, cause: .volume)
         judgement.verdict = .relay
         judgement.why += "; it has lasted too long for this route"
-    }
-
-    /// A message that a receiver found fault with goes through no relay: what would have waits for the schedule.
-    func keepFromRelay(
-        _ piece: inout Parcel.Piece, _ judged: inout [(AnswerGroup, Judgement)], _ again: inout [Address], at site: Site
-    ) {
-        let isFaulty = judged.contains { [.content, .auth].contains($0.1.reading?.cause) }
-        guard isFaulty, judged.contains(where: { $0.1.verdict == .relay }) else { return }
-        piece.work.progress.relay = nil
-        piece.work.progress.step = max(0, piece.work.progress.step - 1)
-        for index in judged.indices where judged[index].1.verdict == .relay {
-            judged[index].1.verdict = .later(atLeast: nil, samePath: false)
-            judged[index].1.why += "; no relay, since the message was found fault with"
-        }
-        piece.aside += again
-        again = []
     }
 
     /// After a reload: a relay that changed starts afresh, and what waited for the old one is looked at again.

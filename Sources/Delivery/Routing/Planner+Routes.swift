@@ -55,9 +55,9 @@ extension Planner {
     /// Goes to the next step where the receiver refused the sources of the one that the work is at: every one of its
     /// pool was tried with it, or rests there because of its address or range.
     ///
-    /// - Returns: nil where it stays.
+    /// - Returns: nil where it stays: what may have arrived, or was found fault with, waits.
     mutating func advanced(_ work: Work, at site: Site) -> Work? {
-        guard !work.progress.doubted else { return nil }
+        guard !work.progress.doubted, work.progress.faultedAt == nil else { return nil }
         let steps = table.steps(of: work.progress.route)
         var work = work
         let began = work.progress.step
