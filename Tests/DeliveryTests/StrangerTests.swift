@@ -86,12 +86,41 @@ import Testing
         #expect(next.source.name == "lab-20", "the next step at once")
     }
 
+    @Test func `whom a receiver knows is remembered over a restart, and whom it turned away since is not`() throws {
+        var scene = Scene(sources: 50, messagesPerSession: 1, rules: try Self.rules())
+        let known = try Self.begun(&scene)
+        scene.answer(known.id, [.accepted], reusable: false)
+        scene.wait(.seconds(1))
+        let kept = scene.take().flatMap { action -> [PathRow] in
+            if case .remember(let rows) = action { rows.filter { $0.kind == .takers } } else { [] }
+        }
+        #expect(kept.map(\.site) == ["mx.x.example"] && kept.first?.value == known.source.address.description)
+
+        for number in UInt64(0)..<5 {
+            var again = Scene(sources: 50, messagesPerSession: 1, seed: number &+ 7, rules: try Self.rules())
+            again.now = scene.now
+            again.planner.remembered(kept, at: again.now)
+            let first = try Self.begun(&again)
+            again.answer(first.id, [.said(550, nil, "who are you", at: .rcpt)], reusable: false)
+            guard first.source != known.source else {
+                again.wait(.seconds(1))
+                let rows = again.take().flatMap { action -> [PathRow] in
+                    if case .remember(let rows) = action { rows.filter { $0.kind == .takers } } else { [] }
+                }
+                #expect(rows.map(\.value) == [nil])
+                continue
+            }
+            #expect(again.openings().first?.source == known.source)
+        }
+    }
+
     @Test func `sources by number`() {
         var set = SourceSet()
         #expect(set.isEmpty)
         for source in [0, 63, 64, 1_000] { set.insert(source) }
         #expect([0, 63, 64, 1_000].allSatisfy(set.contains))
         #expect(![1, 62, 65, 999, 100_000].contains(where: set.contains))
+        #expect(set.numbers == [0, 63, 64, 1_000] && set.count == 4)
         set.remove(64)
         set.remove(100_000)
         #expect(!set.contains(64))

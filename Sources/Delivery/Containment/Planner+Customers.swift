@@ -38,7 +38,7 @@ extension Planner {
         let customer = parcel.message.customer
         guard customers[customer] != nil || customers.count < Self.customersLimit else { return }
         guard let reading = judgement.reading else {
-            session.site.takers.insert(session.source)
+            noteTaker(session)
             customers[customer, default: CustomerRecord()].taken += group.recipients.count
             return
         }
@@ -55,8 +55,7 @@ extension Planner {
     /// was on a list already, in whatever phase it says so, tells nothing about who happens to write.
     private mutating func burn(_ answer: PhaseAnswer, _ customer: String, _ session: OpenSession) {
         let site = session.site
-        let wasTaken = site.takers.contains(session.source)
-        site.takers.remove(session.source)
+        let wasTaken = forgetTaker(session)
         guard let budget = configuration.burns, wasTaken, order(about: customer) == nil else { return }
         let burn = CustomerRecord.Burn(site: site.name, source: session.plan.source.address)
         let excess = customers[customer, default: CustomerRecord()].burn(burn, at: now, budget)

@@ -4,6 +4,15 @@ struct SourceSet {
 
     var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 
+    var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+
+    /// In ascending order.
+    var numbers: [Int] {
+        words.indices.flatMap { index in
+            (0..<64).compactMap { words[index] & 1 << UInt64($0) == 0 ? nil : index << 6 | $0 }
+        }
+    }
+
     func contains(_ source: Int) -> Bool {
         source >> 6 < words.count && words[source >> 6] & 1 << UInt64(source & 63) != 0
     }

@@ -17,6 +17,8 @@ package struct PathRow: Sendable, Hashable {
         case keptBack = 6
         /// What a customer spoiled; the site is empty, the key its name.
         case burns = 7
+        /// Sources that a receiver took mail from.
+        case takers = 8
     }
 
     package var kind: Kind

@@ -8,6 +8,7 @@ extension Planner {
         case range(String)
         case pin(Triple)
         case pace
+        case takers
         /// Of no receiver: a domain.
         case keptBack(String)
         /// Of no receiver: a customer.
@@ -53,6 +54,7 @@ extension Planner {
         case .pace:
             let pace = receiver?.pace
             return row(.pace, "", pace.map { PathFields.line($0.fields) }, pace?.expires)
+        case .takers: return row(.takers, "", takersValue(of: receiver), receiver?.takersExpire)
         case .keptBack(let domain):
             return row(.keptBack, domain, keptBack.contains(domain) ? "kept back" : nil, now + .days(1))
         case .burns(let customer):
@@ -72,6 +74,7 @@ extension Planner {
     /// sensible are passed over.
     package mutating func remembered(_ rows: [PathRow], at now: Timestamp) {
         self.now = now
+        var known = 0
         for row in rows where row.expires > now {
             guard let value = row.value else { continue }
             switch row.kind {
@@ -86,6 +89,13 @@ extension Planner {
                 let receiver = receivers[row.site] ?? Receiver(name: row.site)
                 take(row, value, into: receiver)
                 if !receiver.isBlank { receivers[row.site] = receiver }
+            case .takers:
+                let receiver = receivers[row.site] ?? Receiver(name: row.site)
+                receiver.takers = takers(from: value)
+                receiver.takersExpire = row.expires
+                guard !receiver.takers.isEmpty, known < Self.receiversKnown else { continue }
+                known += 1
+                receivers[row.site] = receiver
             }
         }
     }
@@ -101,7 +111,7 @@ extension Planner {
             _ = pins.set(pin, for: Triple(value: number), at: receiver)
         case .pace:
             receiver.pace = PathFields.lines(value).first.flatMap(Pace.init)
-        case .host, .keptBack, .burns: break
+        case .host, .keptBack, .burns, .takers: break
         }
     }
 

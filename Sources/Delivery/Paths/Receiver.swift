@@ -15,6 +15,12 @@ final class Receiver {
     var pins: [Triple: Pin] = [:]
     /// Set after it complained of too much.
     var pace: Pace?
+    /// Sources that it took the latest message from.
+    var takers = SourceSet()
+    /// What is kept of those over a restart is worth nothing after that.
+    var takersExpire = Timestamp(milliseconds: 0)
+    /// It is in line for being kept; see ``Planner/keepTakers()``.
+    var keepsTakers = false
     /// Of all its sites: opening, busy and idle ones.
     var sessions = 0
     var meter = RateMeter()

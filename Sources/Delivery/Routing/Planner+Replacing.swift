@@ -28,13 +28,15 @@ extension Planner {
             unbound[number] = nil
             tallies[number] = SourceTally()
         }
+        for receiver in receivers.values {
+            for number in table.renewed { receiver.takers.remove(number) }
+        }
         let rules = Dictionary(new.map.rules.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         allowances = allowances.filter { name, allowance in
             (relay(at: name).map { SiteRule(name: name, limits: $0.limits) } ?? rules[name]) == allowance.rule
         }
         for site in sites.values where !site.isRelay {
             site.receiver = receiver(of: site.key, host: site.hosts.first?.name)
-            for number in table.renewed { site.takers.remove(number) }
             let rule = table.rules.rule(domain: site.key.domain ?? "", host: site.hosts.first?.name)
             site.allowance = rule.map { allowance(of: $0) }
             heed(site)

@@ -62,6 +62,8 @@ package struct Planner {
     /// Sites with mail waiting that were faster than their rate, or share a receiver that has its sessions.
     var paced: [Site] = []
     var trials = Trials()
+    /// Receivers whose ``Receiver/takers`` changed since they were kept.
+    var takersToKeep: Deque<Receiver> = []
     /// When that many domains are known, the quiet ones are forgotten.
     var forgetAbove = 10_000
     var forgetHostsAbove = 10_000
@@ -210,6 +212,7 @@ package struct Planner {
         if let ends = ordersEnd, ends <= now { steer(orders.inForce(at: now), at: now) }
         goOnWithPaced()
         openTrials()
+        keepTakers()
         sweepPaths()
         forgetQuietPlaces()
         forgetQuietHosts()

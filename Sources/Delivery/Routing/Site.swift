@@ -29,8 +29,6 @@ final class Site {
     var forbidden: Set<IPAddress> = []
     /// Sessions of it that probe.
     var probes = 0
-    /// Sources that it took the latest message from.
-    var takers = SourceSet()
     var blocked: Block?
     /// It took no further session while it had this many; believed until then.
     var enough: (sessions: Int, until: Timestamp)?
