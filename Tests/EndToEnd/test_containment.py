@@ -11,6 +11,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 from load.ledger import message
 from servers.figaro import Figaro, range_of_254
 from servers.postfix import Postfix
@@ -19,11 +21,11 @@ from servers.process import free_port, wait_until
 from servers.provider import Provider, Watch
 
 
-def relay(folder, started, watch, schedule, budget=4, ranges=None, **more):
+def relay(folder, started, watch, schedule, budget=4, ranges=None, pools=None, **more):
     sites = {each.domain: {"host": each.address, "port": each.port, "tls": "none"} for each in watch.providers}
     figaro = started(Figaro(folder / "figaro", ipmap={
         "ranges": ranges or {"loop": range_of_254()},
-        "pools": {"main": {"members": ["loop"], "messages_per_session": 1}},
+        "pools": pools or {"main": {"members": ["loop"], "messages_per_session": 1}},
         "routes": {"default": {"steps": [f"pool main/{budget}"]}}, "sites": sites}, configuration={
             "delivery": {"allow": [f"{each.address}/32:{each.port}" for each in watch.providers],
                          "schedule": schedule, "jitter": 0}, **more}))
@@ -197,6 +199,8 @@ def test_what_a_customer_burned_is_known_after_a_kill(folder, started):
     assert burned(report()) == known >= 3 and report()["state"] == state
     burn(lambda found: found["state"] == "held")
     assert burned(report()) == 6, report()
+    # What it has left would burn more.
+    figaro.command("queue", "delete", "--customer", "bad", "--reason", "spam")
     figaro.command("customer", "release", "bad", "--reason", "cleaned up")
     assert burned(report()) == 0 and report()["state"] == "open"
     wait_until(lambda: written() == 0, 20, "it is forgiven in the file as well")
@@ -250,6 +254,46 @@ def test_a_site_that_blocks_250_of_254_addresses_gets_its_mail_from_the_other_fo
     trace = [event for each in names for event in figaro.trace(each)]
     assert not [event for event in trace if event["event"] in ("ended", "notice")], "nobody is told anything"
     assert json.loads(figaro.command("customer", "show", "acme", "--json"))["state"] == "open"
+
+
+class Fence(Provider):
+    """Takes nothing from our network until it is told to."""
+
+    name = "fence"
+    is_shut = True
+
+    def judge(self, phase, peer, what):
+        if self.is_shut and phase == "mail":
+            return f"554 5.7.1 Too much spam from your network, all of its addresses are blocked [{peer}]"
+
+
+@pytest.mark.alone
+def test_a_range_that_is_blocked_without_a_relay_is_probed_at_its_rate_and_then_taken(folder, started):
+    every = 2
+    watch = started(Watch(Fence("127.66.2.10")))
+    fence = watch.providers[0]
+    figaro = relay(folder, started, watch, ["1s"], containment={"probe_every": f"{every}s", "range_breaker": 3},
+                   pools={"main": {"members": ["loop"], "messages_per_session": 20, "cooldown": ["1s"]}})
+    count = 30
+    names = send(figaro, count, "reader@fence.example")
+    asked = lambda: [at for at, _, phase, _, _ in list(watch.asked) if phase == "mail"]
+    # Up to twenty sessions were opened before the first refusal was known; from then on a probe at a time.
+    at_first = 20
+    began = wait_until(asked, 30, "it is asked")[0]
+    wait_until(lambda: time.monotonic() > began + 5 * every and len(asked()) >= 4, 90, "it is asked now and again")
+    seen, seconds = asked(), time.monotonic() - began
+    print(f"{count} messages were shown {len(seen)} times in {seconds:.0f} s")
+    assert len(seen) <= at_first + seconds / every + 1, "no more than its rate, whatever the number of messages"
+    traces = {each: figaro.trace(each) for each in names}
+    shown = [sum(event["event"] == "attempt" and bool(event.get("reply")) for event in each)
+             for each in traces.values()]
+    assert sum(shown) <= len(asked()) and max(shown) <= 1 + seconds / every + 1, "none is shown faster than probes go"
+    events = [event for each in traces.values() for event in each]
+    assert {event["cause"] for event in events if event["event"] == "attempt" and event.get("reply")} == {"range"}
+    assert not [event for event in events if event["event"] in ("ended", "notice")], "nobody is told anything"
+    assert not fence.messages
+    fence.is_shut = False
+    wait_until(lambda: len(fence.messages) == count, 60, "all of it comes when the range is taken again")
 
 
 def test_a_real_greylister_gets_each_triple_from_one_address_and_takes_it(folder, started):
