@@ -177,9 +177,13 @@ struct MetricsPage: Sendable {
         let backlogs = (try? census.figures())?.relays ?? [:]
         let relays = RelayStanding.all(engine.figures().relays, backlogs, at: SystemTime().now())
         guard !relays.isEmpty else { return }
-        page.family("figaro_relay_works", .gauge, "Work that waits for a relay: a message and one of its domains.")
+        page.family(
+            "figaro_relay_works", .gauge,
+            "Work that waits for a relay (a message and one of its domains), counted anew every 15 s.")
         for relay in relays { page.sample("figaro_relay_works", relay.works, ["relay": relay.name]) }
-        page.family("figaro_relay_oldest_seconds", .gauge, "How long the first of it has waited for the relay.")
+        page.family(
+            "figaro_relay_oldest_seconds", .gauge,
+            "How long the first of it has waited for the relay, looked up every 15 s.")
         for relay in relays { page.sample("figaro_relay_oldest_seconds", relay.oldestSeconds, ["relay": relay.name]) }
         page.family("figaro_relay_resting", .gauge, "Whether the relay does not answer or does not let us in: 1 or 0.")
         for relay in relays { page.sample("figaro_relay_resting", relay.blocked == nil ? 0 : 1, ["relay": relay.name]) }
