@@ -200,7 +200,7 @@ final class MessageInProgress: MessageSink {
             utf8: envelope.smtpUTF8 && header.eightBit, size: size, arrived: arrived,
             expires: arrived + services.configuration.maxAge,
             request: envelope.request.isEmpty ? nil : envelope.request, verdict: kept.screening?.verdict,
-            content: content)
+            score: kept.screening?.score, content: content)
         let accepted = Accepted(
             message: message, recipients: envelope.recipients, trace: acceptance(size, kept.screening),
             hold: kept.hold.map { Hold(at: arrived, by: "filter", reason: $0) })

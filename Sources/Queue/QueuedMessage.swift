@@ -20,12 +20,14 @@ package final class QueuedMessage: Sendable {
     package let request: NoticeRequest?
     /// What the filter said of it; nil where it was not asked. Routes may ask for it.
     package let verdict: Screening.Verdict?
+    /// Its score; nil where there is none. A relay may ask for it.
+    package let score: Double?
     package let content: Content
 
     package init(
         id: MessageID, customer: String, sender: ReversePath, eightBit: Bool, utf8: Bool, size: Int,
         arrived: Timestamp, expires: Timestamp, request: NoticeRequest? = nil, verdict: Screening.Verdict? = nil,
-        content: Content
+        score: Double? = nil, content: Content
     ) {
         self.id = id
         self.customer = customer
@@ -37,6 +39,7 @@ package final class QueuedMessage: Sendable {
         self.expires = expires
         self.request = request
         self.verdict = verdict
+        self.score = score
         self.content = content
     }
 }

@@ -16,6 +16,7 @@ extension Packer {
     private static let file: UInt8 = 4
     private static let request: UInt8 = 8
     private static let verdict: UInt8 = 16
+    private static let score: UInt8 = 32
 
     /// The envelope of a message: everything but its id and its inline content.
     mutating func envelope(_ message: QueuedMessage, recipients: [Address]) {
@@ -24,6 +25,7 @@ extension Packer {
         if case .file = message.content { flags |= Self.file }
         if message.request != nil { flags |= Self.request }
         if message.verdict != nil { flags |= Self.verdict }
+        if message.score != nil { flags |= Self.score }
         byte(flags)
         number(UInt64(max(0, message.size)))
         time(message.arrived)
@@ -34,6 +36,7 @@ extension Packer {
         list(recipients) { $0.address($1) }
         if let request = message.request { self.request(request, of: recipients) }
         if let verdict = message.verdict { text(verdict.rawValue) }
+        if let score = message.score { text("\(score)") }
     }
 
     mutating func recipients(_ recipients: [Address]) {
@@ -93,7 +96,7 @@ extension Unpacker {
     ) throws(Unreadable) -> StoredMessage {
         try checkVersion()
         let flags = try byte()
-        guard flags < 32 else { throw Unreadable(description: "unknown flags \(flags)") }
+        guard flags < 64 else { throw Unreadable(description: "unknown flags \(flags)") }
         let size = try count(.max)
         let arrived = try time()
         let packed = try time()
@@ -104,10 +107,11 @@ extension Unpacker {
         let request = flags & 8 == 0 ? nil : try request(of: recipients)
         // A word of a later program routes nothing.
         let verdict = flags & 16 == 0 ? nil : Screening.Verdict(rawValue: try text())
+        let score = flags & 32 == 0 ? nil : Double(try text())
         let message = QueuedMessage(
             id: id, customer: customer, sender: sender, eightBit: flags & 1 != 0, utf8: flags & 2 != 0, size: size,
             arrived: arrived, expires: expires ?? packed, request: request, verdict: verdict,
-            content: file.map { .file(name: $0) } ?? .inline(content()))
+            score: score, content: file.map { .file(name: $0) } ?? .inline(content()))
         return StoredMessage(message: message, recipients: recipients)
     }
 

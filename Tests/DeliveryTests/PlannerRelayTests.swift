@@ -144,6 +144,48 @@ struct PlannerRelayTests {
         #expect(Self.again(&scene, left)?.source == plan.source)
     }
 
+    @Test(
+        arguments: [
+            (.suspect, 5, true), (.suspect, 5.01, false), (.clean, -3, true), (.unscanned, nil, false),
+            (nil, nil, true),
+        ] as [(Screening.Verdict?, Double?, Bool)])
+    func `is not asked for what the filter finds worse than its limit`(
+        _ verdict: Screening.Verdict?, _ score: Double?, _ isAsked: Bool
+    ) throws {
+        var strict = Self.provider
+        strict.scoreLimit = 5
+        var scene = Scene(sources: 4, steps: Self.steps, relays: [strict], rules: try Self.rules())
+        scene.arrive(scene.work(["a@x.example", "b@x.example"], verdict: verdict, score: score))
+        Self.resolve(&scene)
+        let direct = try #require(scene.openings().first)
+        scene.open(direct)
+        let (id, _) = try #require(scene.transactions().first)
+        scene.answer(id, [Self.said(550, .source), Self.said(550, .range)], reusable: false)
+        Self.resolve(&scene)
+        #expect(scene.openings().contains { $0.login != nil } == isAsked)
+        let left = try #require(scene.settlements().last?.remaining)
+        #expect((left.progress.relay != nil) == isAsked && left.recipients.count == 2)
+        let last = try #require(scene.attempts().last)
+        #expect(last.decision == (isAsked ? "relay" : "later"), "\(last)")
+        #expect(left.progress.step == (isAsked ? 1 : 2) && (isAsked || left.progress.due > scene.now))
+    }
+
+    @Test func `is left out where its route comes to it without an answer`() throws {
+        var strict = Self.provider
+        strict.scoreLimit = 5
+        var scene = Scene(sources: 4, steps: Self.steps, relays: [strict], rules: try Self.rules())
+        var progress = Progress(due: scene.now, tried: ["s0"], step: 1)
+        progress.rounds = 1
+        scene.arrive(scene.work(["a@x.example"], progress: progress, verdict: .suspect, score: 9))
+        Self.resolve(&scene)
+        let direct = try #require(scene.openings().first)
+        #expect(direct.login == nil)
+        scene.open(direct)
+        let (id, _) = try #require(scene.transactions().first)
+        scene.answer(id, [.accepted])
+        #expect(try #require(scene.settlements().last).ended.map(\.how) == [.delivered])
+    }
+
     @Test func `is not asked for a recipient whose message another one found fault with`() throws {
         var scene = try Self.scene()
         scene.arrive(scene.work(["a@x.example", "b@x.example"]))

@@ -47,13 +47,13 @@ struct Scene {
     mutating func work(
         _ recipients: [String], customer: String = "acme", size: Int = 100, eightBit: Bool = false,
         expiresIn: Timestamp.Span = .days(5), progress: Progress? = nil, sender: ReversePath = .null,
-        request: NoticeRequest? = nil
+        request: NoticeRequest? = nil, verdict: Screening.Verdict? = nil, score: Double? = nil
     ) -> [Work] {
         lastID += 1
         let message = QueuedMessage(
             id: MessageID(value: lastID), customer: customer, sender: sender, eightBit: eightBit, utf8: false,
             size: size, arrived: now, expires: now + expiresIn, request: request,
-            content: .inline(ByteBuffer(repeating: 65, count: size)))
+            verdict: verdict, score: score, content: .inline(ByteBuffer(repeating: 65, count: size)))
         let addresses = recipients.map { text -> Address in
             let parts = text.split(separator: "@")
             return Address(localPart: String(parts[0]), domain: String(parts[1]))

@@ -46,8 +46,18 @@ struct RelayFileTests {
             #expect(relay?.tls == need && relay?.port == port)
             #expect(relay?.login == Login(username: "figaro", password: "s3cret"))
         }
-        let (plain, _) = try read("tls: none, port: 25, after_volume: 4h", secret: nil)
+        let (plain, _) = try read("tls: none, port: 25, after_volume: 4h, score_limit: 5.5", secret: nil)
         #expect(plain?.login == nil && plain?.port == 25 && plain?.afterVolume == .hours(4))
+        #expect(plain?.scoreLimit == 5.5)
+    }
+
+    @Test func `with a limit of the score have a pool before them`() throws {
+        let folder = try TemporaryFolder()
+        try folder.write(
+            "a.yaml", Self.map("score_limit: 5").replacing("[pool v/1, relay provider/24h]", with: "[relay provider]"))
+        let problems = Problems()
+        _ = IPMapFolder.load(folder.path, hostName: "relay.example", problems)
+        #expect(problems.list.map(\.description).contains { $0.contains("needs a step with a pool before the relay") })
     }
 
     @Test(arguments: ["none", "opportunistic"])

@@ -132,13 +132,13 @@ import Testing
         let message = QueuedMessage(
             id: id, customer: "", sender: .address(Address("\u{FC}@example.com")), eightBit: true, utf8: true,
             size: 1 << 40,
-            arrived: now, expires: now + .days(1), verdict: .suspect, content: .file(name: "\(id)"))
+            arrived: now, expires: now + .days(1), verdict: .suspect, score: 6.5, content: .file(name: "\(id)"))
         let stored = StoredMessage(message: message, recipients: [Address("x@example.org")])
         _ = try store.write(batch { $0.accepted = [stored] })
         let found = try #require(try store.entry(id)?.message)
         #expect(found.eightBit && found.utf8)
         #expect(found.size == 1 << 40)
-        #expect(found.sender == message.sender && found.verdict == .suspect)
+        #expect(found.sender == message.sender && found.verdict == .suspect && found.score == 6.5)
         guard case .file(let name) = found.content else {
             Issue.record("content is not a file")
             return

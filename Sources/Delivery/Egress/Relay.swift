@@ -1,4 +1,5 @@
 package import Mail
+package import Queue
 package import SMTP
 
 extension IPMap {
@@ -19,11 +20,13 @@ extension IPMap {
         package var limits: SiteLimits
         /// How long refusals for `volume` must last until a message is handed over because of them; nil: never.
         package var afterVolume: Timestamp.Span?
+        /// The highest score of the filter with which mail goes through it; nil: any.
+        package var scoreLimit: Double?
 
         package init(
             name: String, host: String, port: Int = 587, tls: TLSNeed = .required, login: Login? = nil,
             sources: [Source], messagesPerSession: Int = 20, limits: SiteLimits = SiteLimits(),
-            afterVolume: Timestamp.Span? = nil
+            afterVolume: Timestamp.Span? = nil, scoreLimit: Double? = nil
         ) {
             self.name = name
             self.host = host
@@ -34,6 +37,18 @@ extension IPMap {
             self.messagesPerSession = messagesPerSession
             self.limits = limits
             self.afterVolume = afterVolume
+            self.scoreLimit = scoreLimit
         }
+    }
+}
+
+extension IPMap.Relay {
+    /// Why the filter's word about a message keeps it from this relay; nil: it does not. What was asked of no filter, as
+    /// our own notices, passes; what one was to see and did not see does not.
+    package func objection(to message: QueuedMessage) -> String? {
+        guard let scoreLimit else { return nil }
+        if message.verdict == .unscanned { return "relay \(name) takes nothing that was not scanned" }
+        guard let score = message.score, score > scoreLimit else { return nil }
+        return "its score of \(Screening.text(score)) is over the \(Screening.text(scoreLimit)) of relay \(name)"
     }
 }

@@ -28,10 +28,12 @@ extension Planner {
     /// Its steps were spent while it was found fault with, which the receiver has taken back since.
     ///
     /// - Returns: whether it goes through the relay from now on.
-    func enterRelayAtLast(_ piece: inout Parcel.Piece, _ judgement: inout Judgement) -> Bool {
+    mutating func enterRelayAtLast(_ piece: inout Parcel.Piece, _ judgement: inout Judgement) -> Bool {
         let steps = table.steps(of: piece.work.progress.route)
         let isPast = piece.work.progress.step >= steps.count
-        guard isPast, steps.last?.isRelay == true, piece.work.progress.faultedAt == nil else { return false }
+        guard isPast, case .relay(let name, _)? = steps.last, objection(of: name, to: piece.work) == nil else {
+            return false
+        }
         piece.work.progress.step = steps.count - 1
         piece.work = atRelay(piece.work, cause: judgement.reading?.cause ?? .source)
         judgement.verdict = .relay

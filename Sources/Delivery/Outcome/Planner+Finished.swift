@@ -220,9 +220,12 @@ extension Planner {
         if let relay = relayAfter(step, of: route) {
             piece.work.progress.step = relay
             piece.work = atRelay(piece.work, cause: judgement.reading?.cause ?? .source)
-            judgement.verdict = piece.work.progress.relay == nil ? .later(atLeast: nil, samePath: false) : .relay
             judgement.why += "; the steps before the relay are spent after \(used) sources"
-            if piece.work.progress.relay == nil { judgement.why += ", and it takes nothing that was found fault with" }
+            guard piece.work.progress.relay == nil else { return judgement.verdict = .relay }
+            judgement.verdict = .later(atLeast: nil, samePath: false)
+            if case .relay(let name, _) = steps[relay], let objection = objection(of: name, to: piece.work) {
+                judgement.why += ", and \(objection)"
+            }
         } else if piece.work.progress.step >= steps.count {
             judgement.verdict = .later(atLeast: nil, samePath: false)
             judgement.why += "; the route is spent after \(used) sources"

@@ -21,24 +21,31 @@ extension Planner {
 
     /// Where the step that it is at is a relay, the work is from now on at that relay, until its deadline there.
     ///
-    /// The stricter threshold of the filter is asked before this, once there is a filter: mail that is worse than it
-    /// stays at the step before. What the receiver found fault with goes on as if there were no relay (the route that is
-    /// nothing but a relay is the operator's own word).
-    func atRelay(_ work: Work, cause: Cause) -> Work {
+    /// Mail that is worse than the relay's limit goes past it instead: its route ends before the relay, so each round
+    /// tries one source of our own until the message expires and its sender is told. What the receiver found fault with
+    /// does the same (the route that is nothing but a relay is the operator's own word).
+    mutating func atRelay(_ work: Work, cause: Cause) -> Work {
         let progress = work.progress
         let steps = table.steps(of: progress.route)
         guard progress.relay == nil, steps.indices.contains(progress.step),
             case .relay(let name, let within) = steps[progress.step]
         else { return work }
         var work = work
-        guard progress.faultedAt == nil || progress.step == 0 else {
+        if let objection = objection(of: name, to: work) {
             work.progress.step = steps.count
+            log(.notice, "mail is kept from the relay", work, ["relay": name, "why": objection])
             return work
         }
         work.progress.relay = Progress.AtRelay(name: name, entered: now, until: now + within, cause: cause)
         work.progress.pinned = nil
         work.progress.due = now
         return work
+    }
+
+    /// Why a relay does not get the work; nil where it may.
+    func objection(of relay: String, to work: Work) -> String? {
+        if work.progress.faultedAt != nil, work.progress.step > 0 { return "it takes nothing that was found fault with" }
+        return table.relays[relay]?.objection(to: work.message)
     }
 
     /// Refusals for volume that last longer than the relay's configuration bears lead to it.
@@ -53,8 +60,8 @@ extension Planner {
         piece.work.progress.volumeSince = since
         let steps = table.steps(of: progress.route)
         guard case .later = judgement.verdict, case .relay(let name, _)? = steps.last, progress.relay == nil,
-            !progress.doubted, progress.faultedAt == nil,
-            let longest = table.relays[name]?.afterVolume, now - since >= longest
+            !progress.doubted, let longest = table.relays[name]?.afterVolume, now - since >= longest,
+            objection(of: name, to: piece.work) == nil
         else { return }
         piece.work.progress.step = steps.count - 1
         piece.work = atRelay(piece.work, cause: .volume)

@@ -40,7 +40,7 @@ extension IPMapExpansion {
         var conditions: [IPMap.Condition: (name: String, place: Field)] = [:]
         for entry in declared.routes.entries {
             for (index, step) in entry.value.steps.enumerated() {
-                check(step, isLast: index == entry.value.steps.count - 1, pools)
+                check(step, isFirst: index == 0, isLast: index == entry.value.steps.count - 1, pools)
             }
             check(entry.value.when, of: entry.name, entry.place, &conditions)
             routes[entry.name] = IPMap.Route(
@@ -57,7 +57,9 @@ extension IPMapExpansion {
         return routes
     }
 
-    private func check(_ step: StepDeclaration, isLast: Bool, _ pools: [String: IPMap.Pool]) {
+    private func check(
+        _ step: StepDeclaration, isFirst: Bool, isLast: Bool, _ pools: [String: IPMap.Pool]
+    ) {
         switch step.step {
         case .pool(let name, _):
             guard pools[name] == nil, declared.pools[name] == nil else { return }
@@ -68,6 +70,10 @@ extension IPMapExpansion {
             }
             if !isLast {
                 step.place.complain("a relay is the last step of a route; what comes after it is never reached")
+            }
+            if isFirst, declared.relays[name]?.relay.scoreLimit != nil {
+                step.place.complain(
+                    "relay “\(name)” has a score_limit, so what is over it needs a step with a pool before the relay")
             }
         }
     }

@@ -17,6 +17,7 @@ enum RelayFile {
             }
             let passwordFile = section.optional("password_file")
             let afterVolume = section.optional("after_volume")?.span(.minutes(1)...(.days(30)))
+            let scoreLimit = section.optional("score_limit")?.double(-1_000...1_000)
             let pool = section.optional("pool")
             returnPath(section.optional("return_path"))
             if (username == nil) != (passwordFile == nil) {
@@ -30,7 +31,7 @@ enum RelayFile {
                 relay: IPMap.Relay(
                     name: "", host: host, port: port ?? (need == .implicit ? 465 : 587), tls: need, sources: [],
                     messagesPerSession: messages ?? PoolDeclaration.messagesPerSession, limits: limits,
-                    afterVolume: afterVolume),
+                    afterVolume: afterVolume, scoreLimit: scoreLimit),
                 username: username, passwordFile: passwordFile, pool: pool)
         }
         return read ?? nil
