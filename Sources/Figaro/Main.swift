@@ -27,6 +27,7 @@ import Foundation
               figaro customer list
               figaro credential add CUSTOMER --user NAME
               figaro top
+              figaro filter
               figaro reload
             """,
         version: version,
@@ -35,7 +36,7 @@ import Foundation
             MessageExplainCommand.self, AuditCommand.self, BackupCommand.self, RestoreCommand.self,
             SupportBundleCommand.self, CompletionCommand.self, ManualCommand.self, RepliesCommand.self,
             SourceCommand.self, SiteCommand.self, CustomerCommand.self, CredentialCommand.self, ReloadCommand.self,
-            TopCommand.self,
+            TopCommand.self, FilterCommand.self,
         ])
 
     static func main() {

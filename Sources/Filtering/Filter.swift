@@ -93,19 +93,21 @@ package final class Filter: Sendable {
     func checked(_ question: Question, on loop: any EventLoop) -> EventLoopFuture<Joined> {
         let octets = question.content.readableBytes
         guard octets <= configuration.maxSize else {
-            note(.tooLarge)
+            note(.tooLarge, since: .now())
             return loop.makeSucceededFuture(Joined(result: .tooLarge))
         }
         guard enter(octets) else {
+            note(.unavailable(""), since: .now())
             return loop.makeSucceededFuture(Joined(result: .unavailable("too much is being checked already")))
         }
-        let deadline = NIODeadline.now() + configuration.deadline
+        let began = NIODeadline.now()
+        let deadline = began + configuration.deadline
         let score = part(rspamd, question, loop, deadline)
         let scan = part(clamd, question, loop, deadline)
         return score.and(scan).map { [self] score, scan in
             leave(octets)
             let joined = Joined(score: score, scan: scan)
-            note(joined.result)
+            note(joined.result, since: began)
             return joined
         }
     }
@@ -141,14 +143,23 @@ package final class Filter: Sendable {
         }
     }
 
-    private func note(_ result: CheckResult) { busy.withLock { $0.figures.add(result) } }
+    private func note(_ result: CheckResult, since began: NIODeadline) {
+        let time = NIODeadline.now() - began
+        busy.withLock { $0.figures.add(result, after: time) }
+    }
 
     /// What was checked since the start.
     package var figures: FilterFigures {
         var figures = busy.withLock { $0.figures }
-        figures.nodes = zip(rspamd.names, rspamd.figures.nodes).map { FilterFigures.Node(name: $0, node: $1) }
-        figures.nodes += zip(clamd.names, clamd.figures.nodes).map { FilterFigures.Node(name: $0, node: $1) }
-        figures.hedges = rspamd.figures.hedges + clamd.figures.hedges
+        let now = NIODeadline.now()
+        let (scores, scans) = (rspamd.figures, clamd.figures)
+        figures.nodes = zip(rspamd.names, scores.nodes).map {
+            FilterFigures.Node(name: $0, isScanner: false, node: $1, now: now)
+        }
+        figures.nodes += zip(clamd.names, scans.nodes).map {
+            FilterFigures.Node(name: $0, isScanner: true, node: $1, now: now)
+        }
+        figures.hedges = scores.hedges + scans.hedges
         return figures
     }
 }
@@ -194,45 +205,6 @@ struct Joined: Sendable {
         } else {
             json = answer?.json ?? FilterNode.bare
             result = .verdict(answer?.verdict ?? Verdict(action: .noAction, score: 0, required: 0))
-        }
-    }
-}
-
-/// Counts of checks.
-package struct FilterFigures: Sendable, Hashable {
-    package struct Node: Sendable, Hashable {
-        package var name: String
-        package var checks: Int
-        package var failed: Int
-        package var busy: Int
-        package var isAside: Bool
-
-        init(name: String, node: NodeBalance.Node) {
-            self.name = name
-            checks = node.checks
-            failed = node.failed
-            busy = node.busy
-            isAside = node.aside != nil
-        }
-    }
-
-    package var checked = 0
-    package var viruses = 0
-    package var unavailable = 0
-    package var tooLarge = 0
-    /// By action.
-    package var actions: [Verdict.Action: Int] = [:]
-    package var hedges = 0
-    package var nodes: [Node] = []
-
-    mutating func add(_ result: CheckResult) {
-        checked += 1
-        switch result {
-        case .unavailable: unavailable += 1
-        case .tooLarge: tooLarge += 1
-        case .verdict(let verdict):
-            actions[verdict.action, default: 0] += 1
-            if verdict.virus != nil { viruses += 1 }
         }
     }
 }

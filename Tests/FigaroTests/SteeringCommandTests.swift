@@ -67,6 +67,7 @@ struct SteeringCommandTests {
     @Test func `each of them teaches by example and names its exit codes`() {
         var commands: [any ParsableCommand.Type] = [
             SourceCommand.self, SiteCommand.self, ReloadCommand.self, TopCommand.self, ExplainCommand.self,
+            FilterCommand.self,
         ]
         commands += commands.flatMap { $0.configuration.subcommands }
         for command in commands where command.configuration.subcommands.isEmpty {

@@ -12,6 +12,7 @@ struct ControlDesk: Sendable {
     let explain: ExplainDesk
     let message: MessageExplainDesk
     let top: TopDesk
+    let filter: FilterDesk
 
     func answer(_ request: ControlRequest, _ caller: ControlCaller) -> ControlEnd {
         switch request {
@@ -27,6 +28,7 @@ struct ControlDesk: Sendable {
         case .explain(let request): explain.answer(request, caller)
         case .message(let request): message.answer(request, caller)
         case .top(let request): top.answer(request, caller)
+        case .filter: filter.answer(caller)
         }
     }
 }

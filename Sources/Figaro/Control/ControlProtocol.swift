@@ -14,6 +14,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
     case explain(ExplainRequest)
     case message(MessageExplainRequest)
     case top(TopRequest)
+    case filter(FilterRequest)
 
     /// Octets of a request line.
     static let lineLimit = 64 << 10
@@ -33,6 +34,7 @@ enum ControlRequest: Codable, Sendable, Hashable {
         case .explain: "ipmap explain"
         case .message: "explain"
         case .top: "top"
+        case .filter: "filter"
         }
     }
 }

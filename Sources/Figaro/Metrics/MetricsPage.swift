@@ -15,6 +15,7 @@ struct MetricsPage: Sendable {
     let syncs: SyncFigures
     let settings: RunningSettings
     let census: QueueCensus
+    let filters: FilterTier
 
     /// Blocks: the counts of the queue come from the store.
     func text() -> String {
@@ -25,6 +26,7 @@ struct MetricsPage: Sendable {
         commits(&page)
         delivery(&page)
         relays(&page)
+        filters.filter?.figures.write(to: &page)
         page.family("figaro_sessions", .gauge, "SMTP sessions of customers that are connected.")
         page.sample("figaro_sessions", intake.sessionCount)
         process(&page)

@@ -89,7 +89,7 @@ struct Relay {
             logger: Logger(label: "reload"))
         let page = MetricsPage(
             queue: queue, engine: engine, intake: intake, meter: kept.meter, syncs: kept.syncs,
-            settings: reloader.settings, census: QueueCensus(queue))
+            settings: reloader.settings, census: QueueCensus(queue), filters: filters)
         let desk = desk(
             kept, engine, Orders(book: book, warden: warden, accounts: accounts), reloader, page, writer)
         let console = try await console(node.metrics, page, group)
@@ -132,7 +132,7 @@ struct Relay {
             explain: explain,
             message: MessageExplainDesk(
                 queue: kept.queue, history: kept.history, engine: engine, explain: explain),
-            top: TopDesk(page: page))
+            top: TopDesk(page: page), filter: FilterDesk(filters: page.filters))
     }
 
     /// What opens sessions to receivers; reads the system's roots of trust.

@@ -1,5 +1,6 @@
 import Delivery
 import Dispatch
+import Filtering
 import Foundation
 import Intake
 import Mail
@@ -49,11 +50,13 @@ extension TopDesk {
         let counts: Meter.Counts
         let commits: CommitFigures.Snapshot
         let sources: [KnownSource]
+        let filter: FilterFigures?
 
         init(_ page: MetricsPage) {
             counts = page.meter.counts
             commits = page.queue.commitFigures
             sources = page.engine.sources()
+            filter = page.filters.filter?.figures
         }
     }
 }
@@ -73,7 +76,8 @@ extension TopReport {
             delivered: since.ends(.delivered), deferred: since.outcomes(.deferred), failed: since.failed,
             sites: Self.sites(since, page.engine.sites()), sources: Self.sources(last.sources, next.sources, span),
             refusals: since.refusals, relays: Self.relays(figures.relays, page, now),
-            queueMessages: counts?.messages, inFlight: figures.works,
+            filter: next.filter.map { Filter(from: last.filter, to: $0, span) }, queueMessages: counts?.messages,
+            inFlight: figures.works,
             waiting: counts?.waiting, held: counts?.held, oldest: oldest.map { UTCTime.text($0) },
             oldestSeconds: oldest.map { Int(max(0, (now - $0).milliseconds) / 1_000) },
             sessionsIn: page.intake.sessionCount, busy: figures.busy, idle: figures.idle, opening: figures.opening,
@@ -138,6 +142,17 @@ extension TopReport {
     private static func isBusier(_ left: Source, _ right: Source) -> Bool {
         let (first, second) = (left.delivered + left.refused, right.delivered + right.refused)
         return first == second ? left.name < right.name : first > second
+    }
+}
+
+extension TopReport.Filter {
+    /// A filter with new settings begins to count anew.
+    fileprivate init(from last: FilterFigures?, to next: FilterFigures, _ span: Double) {
+        let before = last.flatMap { $0.checked <= next.checked ? $0 : nil }
+        self.init(
+            checked: Double(next.checked - (before?.checked ?? 0)) / span,
+            unavailable: Double(max(0, next.unavailable - (before?.unavailable ?? 0))) / span,
+            nodes: next.nodes.count, nodesAside: next.nodes.count { $0.isAside })
     }
 }
 

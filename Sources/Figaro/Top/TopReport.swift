@@ -38,6 +38,14 @@ struct TopReport: Codable, Sendable, Hashable {
         var rate: Double
     }
 
+    /// Checks a second.
+    struct Filter: Codable, Sendable, Hashable {
+        var checked: Double
+        var unavailable: Double
+        var nodes: Int
+        var nodesAside: Int
+    }
+
     var time: String
     /// What the rates are of.
     var seconds: Double
@@ -53,6 +61,8 @@ struct TopReport: Codable, Sendable, Hashable {
     var refusals: [Refusal]
     /// nil where there is none.
     var relays: [RelayStanding]?
+    /// nil where there is no filter.
+    var filter: Filter?
     var queueMessages: Int?
     /// Works (a message and one of its recipient domains) that are with Delivery.
     var inFlight: Int

@@ -48,6 +48,12 @@ struct TopScreen {
             "sources   \(report.sourcesUsable) usable, \(report.sourcesOff) not; memory "
                 + (report.memory.map { Self.size($0) } ?? "?"),
         ]
+        if let filter = report.filter {
+            lines.append(
+                "filter    checks \(Self.rate(filter.checked)), unavailable \(Self.rate(filter.unavailable)); "
+                    + "\(filter.nodes - filter.nodesAside) of \(filter.nodes) nodes in use"
+                    + (filter.nodesAside > 0 ? ", \(filter.nodesAside) SET ASIDE" : ""))
+        }
         if let relays = report.relays { lines.append("relays    " + relays.map(Self.said).joined(separator: "; ")) }
         let refusals = report.refusals.map { "\($0.cause) \(Self.rate($0.rate))" }.joined(separator: ", ")
         lines.append("refused   " + (refusals.isEmpty ? "nothing" : refusals))
