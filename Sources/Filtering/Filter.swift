@@ -17,6 +17,7 @@ package final class Filter: Sendable {
     package let configuration: Configuration
     private let rspamd: NodePool<RspamdAnswer>
     private let clamd: NodePool<ClamdAnswer>
+    private let candour: ClamdCandour
     private let https: [HTTPNode]
     private let busy = Mutex(Busy())
     private let pings = Mutex<RepeatedTask?>(nil)
@@ -42,8 +43,14 @@ package final class Filter: Sendable {
             }
         }
         let places = configuration.clamd
+        let candour = ClamdCandour(places, logger: logger)
+        self.candour = candour
         clamd = NodePool(names: places.map(\.description)) { node, question, loop, deadline in
-            ClamdScan.run(question.content, at: places[node], on: loop, by: deadline)
+            // What was found is found whatever its settings are.
+            ClamdScan.run(question.content, at: places[node], on: loop, by: deadline).flatMap { answer in
+                guard answer == .clean else { return loop.makeSucceededFuture(answer) }
+                return candour.confirm(node, on: loop, by: deadline).map { answer }
+            }
         }
     }
 
@@ -77,8 +84,10 @@ package final class Filter: Sendable {
             }
         }
         for (index, place) in configuration.clamd.enumerated() {
-            ClamdPing.run(at: place, on: loop, by: deadline).assumeIsolated().whenComplete { [clamd] result in
-                clamd.pinged(index, isAlive: (try? result.get()) != nil)
+            ClamdPing.run(at: place, on: loop, by: deadline).assumeIsolated().whenComplete { [clamd, candour] result in
+                let isAlive = (try? result.get()) != nil
+                if !isAlive { candour.forget(index) }
+                clamd.pinged(index, isAlive: isAlive)
             }
         }
     }

@@ -16,6 +16,8 @@ package struct FilterFigures: Sendable, Hashable {
         package var secondsAside: Int
         /// It came back a moment ago, and its share still grows.
         package var isReturning: Bool
+        /// Why the latest check that failed did; nil once one has been answered.
+        package var lastFailure: String?
 
         init(name: String, isScanner: Bool, node: NodeBalance.Node, now: NIODeadline) {
             self.name = name
@@ -24,6 +26,7 @@ package struct FilterFigures: Sendable, Hashable {
             failed = node.failed
             busy = node.busy
             isAside = node.aside != nil
+            lastFailure = node.lastFailure
             let left = node.aside.map { max(0, ($0 - now).nanoseconds) } ?? 0
             secondsAside = Int((left + 999_999_999) / 1_000_000_000)
             isReturning = node.returned.map { now < $0 + NodeBalance.ramp } ?? false

@@ -29,6 +29,8 @@ struct NodeBalance: Sendable {
         var returned: NIODeadline?
         var checks = 0
         var failed = 0
+        /// Why the latest check that failed did; nil once one has been answered.
+        var lastFailure: String?
     }
 
     private(set) var nodes: [Node]
@@ -72,6 +74,7 @@ struct NodeBalance: Sendable {
     mutating func answered(_ node: Int, after time: TimeAmount) {
         dropped(node)
         nodes[node].failures = 0
+        nodes[node].lastFailure = nil
         allowance = min(allowance + Self.hedged, 200)
         if times.count < Self.window {
             times.append(time.nanoseconds)
@@ -81,8 +84,9 @@ struct NodeBalance: Sendable {
         }
     }
 
-    mutating func failed(_ node: Int, at now: NIODeadline) {
+    mutating func failed(_ node: Int, at now: NIODeadline, why: String? = nil) {
         dropped(node)
+        nodes[node].lastFailure = why
         nodes[node].failed += 1
         nodes[node].failures += 1
         if nodes[node].failures >= Self.patience { setAside(node, at: now) }

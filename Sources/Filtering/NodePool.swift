@@ -107,7 +107,7 @@ final class NodePool<Answer: Sendable>: Sendable {
                     pool.balance.withLock { $0.dropped(node) }
                     return fail(failure)
                 }
-                pool.balance.withLock { $0.failed(node, at: now) }
+                pool.balance.withLock { $0.failed(node, at: now, why: failure.reason) }
                 if reasons.count < 4 { reasons.append("\(pool.names[node]) \(failure.reason)") }
                 if !isOver, out == 0 { launch() }
             }

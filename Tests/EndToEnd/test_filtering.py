@@ -135,6 +135,34 @@ def test_a_scan_that_rspamd_broke_off_passes_nothing(folder, started):
     assert send(figaro.port, mail("quick"))[0] == 250
 
 
+def test_what_clamd_has_not_looked_into_is_not_clean(folder, started):
+    receiver = started(Receiver(folder / "receiver"))
+    telling = started(Clamd(folder / "telling", recursion=4))
+    quiet = started(Clamd(folder / "quiet", recursion=4, alert="no"))
+    deep = mail("deep")
+    for level in range(8):
+        outer = mail(f"level{level}")
+        outer.add_attachment(deep)
+        deep = outer
+    figaro = relay(folder, started, receiver, {"clamd": [telling.address]})
+    assert send(figaro.port, deep)[0] == 552
+    assert send(figaro.port, mail("flat"))[0] == 250
+    figaro.settings["filter"].update(clamd=[quiet.address], deadline="10s")
+    figaro.write_configuration()
+    figaro.command("reload")
+    # It says OK to both, and neither OK is worth anything; what it finds counts.
+    assert [send(figaro.port, each)[0] for each in (deep, mail("unsure"))] == [451, 451]
+    flat = mail("virus")
+    flat.add_attachment(eicar, maintype="application", subtype="octet-stream", filename="a.com")
+    assert send(figaro.port, flat)[0] == 554
+    shown = figaro.command("filter")
+    print(shown)
+    assert "unavailable 2, virus 1" in shown and quiet.address in shown
+    assert "AlertExceedsMax yes" in figaro.process.output.read_text(errors="replace"), "the log says why"
+    wait_until(lambda: "flat" in receiver.record.by_id(), 30, "the clean message arrives")
+    assert set(receiver.record.by_id()) == {"flat"}
+
+
 def test_what_cannot_be_checked_does_what_the_operator_chose(folder, started):
     receiver = started(Receiver(folder / "receiver"))
     nowhere = f"127.0.0.1:{free_port()}"

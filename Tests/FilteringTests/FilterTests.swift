@@ -17,20 +17,31 @@ import Testing
         typealias InboundIn = ByteBuffer
         typealias OutboundOut = ByteBuffer
         let answer: String?
+        let tells: Bool
 
-        init(_ answer: String?) { self.answer = answer }
+        init(_ answer: String?, tells: Bool) {
+            self.answer = answer
+            self.tells = tells
+        }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             guard let answer else { return }
+            // As a clamd does that tells of its limits.
+            let isProbe = String(buffer: unwrapInboundIn(data)).contains("limits@figaro.invalid")
+            let said = isProbe && tells ? "stream: Heuristics.Limits.Exceeded.MaxRecursion FOUND\0" : answer
             let channel = context.channel
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)))
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: said)))
                 .whenComplete { _ in channel.close(promise: nil) }
         }
     }
 
-    private static func parrot(_ answer: String?) async throws -> (channel: any Channel, place: NodePlace) {
+    private static func parrot(
+        _ answer: String?, tells: Bool = true
+    ) async throws -> (channel: any Channel, place: NodePlace) {
         let channel = try await ServerBootstrap(group: group).childChannelInitializer { channel in
-            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Parrot(answer)) }
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(Parrot(answer, tells: tells))
+            }
         }.bind(host: "127.0.0.1", port: 0).get()
         return (channel, .address(loopback, port: channel.localAddress?.port ?? 0))
     }
@@ -92,6 +103,17 @@ import Testing
             case .verdict(let verdict): #expect(expected == "virus" && verdict.virus == "V")
             case .tooLarge: #expect(expected == "large")
             case .unavailable: #expect(expected == "unavailable")
+            }
+            try await scanner.channel.close()
+        }
+    }
+
+    @Test func `an OK of a clamd that keeps quiet about its limits does not count, what it finds does`() async throws {
+        for (answer, expected) in [("stream: OK\0", "unavailable"), ("stream: V FOUND\0", "virus")] {
+            let scanner = try await Self.parrot(answer, tells: false)
+            switch try await Self.check(clamd: [scanner.place], deadline: .seconds(20)) {
+            case .unavailable(let reason): #expect(expected == "unavailable" && reason.contains("AlertExceedsMax yes"))
+            case let other: #expect(expected == "virus", "\(other)")
             }
             try await scanner.channel.close()
         }

@@ -16,6 +16,8 @@ struct FilterReport: Codable, Sendable, Hashable {
         var busy: Int
         var checks: Int
         var failed: Int
+        /// Why the latest check that failed did; nil once one has been answered.
+        var lastFailure: String?
     }
 
     var checked: Int
@@ -40,7 +42,7 @@ extension FilterReport {
                 name: node.name, kind: node.isScanner ? "clamd" : "rspamd",
                 state: node.isAside ? "set aside" : node.isReturning ? "returning" : "in use",
                 secondsAside: node.isAside ? node.secondsAside : nil, busy: node.busy, checks: node.checks,
-                failed: node.failed)
+                failed: node.failed, lastFailure: node.lastFailure)
         }
     }
 
@@ -59,7 +61,7 @@ extension FilterReport {
                 + [(node.busy, 6), (node.checks, 8), (node.failed, 8)].map { number, room in
                     let text = "\(number)"
                     return String(repeating: " ", count: max(1, room - text.count)) + text
-                }.joined() + "  " + node.state + (left ?? "")
+                }.joined() + "  " + node.state + (left ?? "") + (node.lastFailure.map { ": it \($0)" } ?? "")
         }
         return lines
     }
