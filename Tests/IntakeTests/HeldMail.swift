@@ -94,7 +94,25 @@ final class HeldFiles: ContentFiles {
     }
 
     func read(_ name: String, on loop: any EventLoop) -> EventLoopFuture<any ContentReader> {
-        loop.makeFailedFuture(DiskFull())
+        guard let content = content(name) else { return loop.makeFailedFuture(DiskFull()) }
+        return loop.makeSucceededFuture(Reader(content, loop))
+    }
+
+    private final class Reader: ContentReader {
+        private let left: Mutex<ByteBuffer>
+        private let loop: any EventLoop
+
+        init(_ content: ByteBuffer, _ loop: any EventLoop) {
+            left = Mutex(content)
+            self.loop = loop
+        }
+
+        func next(_ limit: Int) -> EventLoopFuture<ByteBuffer?> {
+            let part = left.withLock { left in left.readSlice(length: min(limit, left.readableBytes)) }
+            return loop.makeSucceededFuture(part.flatMap { $0.readableBytes > 0 ? $0 : nil })
+        }
+
+        func close() {}
     }
 
     func remove(_ names: [String]) {

@@ -1,3 +1,4 @@
+import Filtering
 import Foundation
 import Intake
 import Logging
@@ -19,7 +20,8 @@ struct Relay {
     /// - Parameter customers: networks by customer; loopback belongs to one unless said otherwise.
     init(
         tls: TLSMode = .none, certificates: [CertificateFiles] = [], limits: Limits = Limits(),
-        customers: [String: [String]] = ["acme": ["127.0.0.0/8"]], postmaster: Address? = nil
+        customers: [String: [String]] = ["acme": ["127.0.0.0/8"]], postmaster: Address? = nil,
+        filter: Filter? = nil
     ) async throws {
         let configuration = Configuration(
             hostname: "relay.example",
@@ -31,7 +33,7 @@ struct Relay {
         server = try IntakeServer(
             configuration: configuration, queue: mail, contentFiles: files, ids: MessageID.Generator(),
             time: FixedTime(), group: MultiThreadedEventLoopGroup.singleton,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, filter: filter)
         port = try await server.bind().first ?? 0
     }
 
@@ -39,10 +41,11 @@ struct Relay {
     static func with(
         tls: TLSMode = .none, certificates: [CertificateFiles] = [], limits: Limits = Limits(),
         customers: [String: [String]] = ["acme": ["127.0.0.0/8"]], postmaster: Address? = nil,
-        _ body: (Relay) async throws -> Void
+        filter: Filter? = nil, _ body: (Relay) async throws -> Void
     ) async throws {
         let relay = try await Relay(
-            tls: tls, certificates: certificates, limits: limits, customers: customers, postmaster: postmaster)
+            tls: tls, certificates: certificates, limits: limits, customers: customers, postmaster: postmaster,
+            filter: filter)
         do {
             try await body(relay)
         } catch {
