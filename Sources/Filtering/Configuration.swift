@@ -33,6 +33,21 @@ package struct Configuration: Sendable, Hashable {
         }
     }
 
+    /// What a customer has instead; nil: as everybody.
+    package struct Policy: Sendable, Hashable {
+        package var thresholds: Thresholds
+        package var unavailable: Unavailable?
+        package var tooLarge: TooLarge?
+
+        package init(
+            thresholds: Thresholds = Thresholds(), unavailable: Unavailable? = nil, tooLarge: TooLarge? = nil
+        ) {
+            self.thresholds = thresholds
+            self.unavailable = unavailable
+            self.tooLarge = tooLarge
+        }
+    }
+
     /// rspamds or filter nodes.
     package var nodes: [NodePlace]
     package var clamd: [NodePlace]
@@ -45,15 +60,15 @@ package struct Configuration: Sendable, Hashable {
     /// Octets of a message that is scanned; no more than rspamd's `max_message` and clamd's `StreamMaxLength`.
     package var maxSize: Int
     package var thresholds: Thresholds
-    /// By customer, before ``thresholds``.
-    package var customers: [String: Thresholds]
+    /// By customer.
+    package var customers: [String: Policy]
     /// Where this node serves its own checks, with rspamd's protocol.
     package var listeners: [FilterListener]
 
     package init(
         nodes: [NodePlace] = [], clamd: [NodePlace] = [], deadline: TimeAmount = .seconds(30),
         scanTimeout: TimeAmount = .seconds(8), unavailable: Unavailable = .tempfail, tooLarge: TooLarge = .reject,
-        maxSize: Int = 20 << 20, thresholds: Thresholds = Thresholds(), customers: [String: Thresholds] = [:],
+        maxSize: Int = 20 << 20, thresholds: Thresholds = Thresholds(), customers: [String: Policy] = [:],
         listeners: [FilterListener] = []
     ) {
         self.nodes = nodes
@@ -68,10 +83,14 @@ package struct Configuration: Sendable, Hashable {
         self.listeners = listeners
     }
 
-    func thresholds(of customer: String) -> Thresholds {
-        let own = customers[customer]
-        return Thresholds(
-            reject: own?.reject ?? thresholds.reject, addHeader: own?.addHeader ?? thresholds.addHeader)
+    /// What holds for a customer: its own, and of the rest what holds for everybody.
+    func policy(of customer: String) -> Policy {
+        let own = customers[customer] ?? Policy()
+        return Policy(
+            thresholds: Thresholds(
+                reject: own.thresholds.reject ?? thresholds.reject,
+                addHeader: own.thresholds.addHeader ?? thresholds.addHeader),
+            unavailable: own.unavailable ?? unavailable, tooLarge: own.tooLarge ?? tooLarge)
     }
 }
 

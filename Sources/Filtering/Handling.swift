@@ -31,16 +31,17 @@ package enum Handling: Sendable, Hashable {
 
 extension Configuration {
     package func handling(of result: CheckResult, customer: String) -> Handling {
+        let policy = policy(of: customer)
         switch result {
-        case .verdict(let verdict): return handling(of: verdict, thresholds(of: customer))
+        case .verdict(let verdict): return handling(of: verdict, policy.thresholds)
         case .unavailable(let reason):
-            switch unavailable {
+            switch policy.unavailable ?? unavailable {
             case .tempfail: return .refuse(.unavailable)
             case .hold: return .hold(.unscanned(reason), Verdict.Changes(), reason: "not scanned: \(reason)")
             case .accept: return .accept(.unscanned(reason), Verdict.Changes())
             }
         case .tooLarge:
-            return tooLarge == .reject
+            return policy.tooLarge ?? tooLarge == .reject
                 ? .refuse(.tooLarge) : .accept(.unscanned("too large to be scanned"), Verdict.Changes())
         }
     }

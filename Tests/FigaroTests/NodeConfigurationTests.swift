@@ -91,7 +91,7 @@ struct NodeConfigurationTests {
             """
             spool: /tmp/spool
             hostname: filter.example
-            customers: { acme: { networks: [127.0.0.1/32], filter: { reject: 20.5 } } }
+            customers: { acme: { networks: [127.0.0.1/32], filter: { reject: 20.5, unavailable: hold } } }
             filter:
               nodes: ["127.0.0.1:11333", "[2001:db8::1]:11333"]
               clamd: [/run/clamd.ctl]
@@ -103,7 +103,8 @@ struct NodeConfigurationTests {
         let filter = try #require(node?.filter, "\(problems)")
         #expect(filter.nodes.map(\.description) == ["127.0.0.1:11333", "[2001:db8::1]:11333"])
         #expect(filter.clamd == [.socket("/run/clamd.ctl")] && filter.deadline == .seconds(20))
-        #expect(filter.customers["acme"]?.reject == 20.5 && filter.thresholds.addHeader == 6)
+        #expect(filter.customers["acme"] == .init(thresholds: .init(reject: 20.5), unavailable: .hold))
+        #expect(filter.thresholds.addHeader == 6)
         #expect(node?.intake.listeners == [], "a node that filters alone takes no mail")
     }
 

@@ -49,8 +49,8 @@ import Testing
 
     @Test func `a customer's own thresholds move what the score decides`() {
         var configuration = Configuration(thresholds: .init(reject: 20))
-        configuration.customers["strict"] = .init(reject: 5, addHeader: 2)
-        configuration.customers["lax"] = .init(reject: 50, addHeader: 30)
+        configuration.customers["strict"] = .init(thresholds: .init(reject: 5, addHeader: 2))
+        configuration.customers["lax"] = .init(thresholds: .init(reject: 50, addHeader: 30))
         func word(_ action: Verdict.Action, _ score: Double, _ customer: String, says: String? = nil) -> String {
             Self.word(configuration.handling(of: Self.verdict(action, score, says: says), customer: customer))
         }
@@ -62,6 +62,15 @@ import Testing
         #expect(word(.reject, 21, "other") == "554")
         #expect(word(.reject, 15, "lax", says: "Gtube pattern") == "554", "a rule said so, not the score")
         #expect(word(.softReject, 1, "lax") == "451")
+    }
+
+    @Test func `a customer's own choice holds for what could not be checked`() {
+        var configuration = Configuration()
+        configuration.customers["patient"] = .init(unavailable: .hold, tooLarge: .pass)
+        for (customer, unavailable, tooLarge) in [("patient", "held", "unscanned"), ("other", "451", "552")] {
+            #expect(Self.word(configuration.handling(of: .unavailable("x"), customer: customer)) == unavailable)
+            #expect(Self.word(configuration.handling(of: .tooLarge, customer: customer)) == tooLarge)
+        }
     }
 
     @Test func `scores have two places`() {

@@ -24,6 +24,13 @@ extension NodeConfigurationFile {
         return filter
     }
 
+    /// The `filter:` of a customer.
+    func filterPolicy(_ section: Section) -> Filtering.Configuration.Policy {
+        Filtering.Configuration.Policy(
+            thresholds: thresholds(section), unavailable: section.optional("unavailable")?.word(),
+            tooLarge: section.optional("too_large")?.word())
+    }
+
     /// Of the node, or of a customer.
     func thresholds(_ section: Section) -> Filtering.Configuration.Thresholds {
         let scores = 0.0...10_000

@@ -60,12 +60,12 @@ struct NodeConfigurationFile {
         }
         complainAboutTwins(section.optional("listeners"), listeners ?? [])
         var languages: [String: String] = [:]
-        var scores: [String: Filtering.Configuration.Thresholds] = [:]
+        var policies: [String: Filtering.Configuration.Policy] = [:]
         let named = section.optional("customers")
-        let customers = named.map { $0.section { self.customers($0, &languages, &scores) } } ?? []
-        filter?.customers = scores
-        if filter == nil, let customer = scores.keys.min() {
-            named?.complain("customer \(customer) has scores of its own, but there is no “filter”")
+        let customers = named.map { $0.section { self.customers($0, &languages, &policies) } } ?? []
+        filter?.customers = policies
+        if filter == nil, let customer = policies.keys.min() {
+            named?.complain("customer \(customer) has a filter policy of its own, but there is no “filter”")
         }
         var notices = section.optional("notices")?.section(self.notices) ?? NoticeSection()
         notices.languages = languages
@@ -177,7 +177,7 @@ struct NodeConfigurationFile {
 
     private func customers(
         _ section: Section, _ languages: inout [String: String],
-        _ scores: inout [String: Filtering.Configuration.Thresholds]
+        _ policies: inout [String: Filtering.Configuration.Policy]
     ) -> [Customer] {
         var owners: [IPNetwork: String] = [:]
         var customers: [Customer] = []
@@ -194,7 +194,7 @@ struct NodeConfigurationFile {
                     return network
                 }
                 customers.append(Customer(name: entry.name, networks: networks ?? []))
-                scores[entry.name] = customer.optional("filter")?.section(thresholds)
+                policies[entry.name] = customer.optional("filter")?.section(filterPolicy)
                 languages[entry.name] = customer.optional("language").flatMap {
                     $0.string("a language such as en or de")?.lowercased()
                 }
