@@ -3,18 +3,21 @@
 import contextlib
 import email.policy
 import io
+import json
 import os
 import re
 import signal
 import smtplib
 import socket
+import subprocess
 import threading
 import time
+import urllib.request
 import zipfile
 from email.message import EmailMessage
 
 from servers.clamd import Clamd, eicar
-from servers.figaro import Figaro
+from servers.figaro import Figaro, root
 from servers.mailbox import Mailserver
 from servers.process import free_port, wait_until
 from servers.receiver import Receiver
@@ -79,7 +82,8 @@ def test_spam_and_viruses_are_refused_and_the_customers_server_tells_the_author(
 def test_a_verdict_is_kept_changes_the_message_and_chooses_its_route(folder, started):
     receiver = started(Receiver(folder / "receiver"))
     rspamd = started(Rspamd(folder / "rspamd"))
-    figaro = relay(folder, started, receiver, {"nodes": [rspamd.address], "max_size": "1MB"})
+    metrics = free_port()
+    figaro = relay(folder, started, receiver, {"nodes": [rspamd.address], "max_size": "1MB"}, metrics={"port": metrics})
     figaro.write_ipmap({
         "ranges": {name: {"cidr": f"127.{net}.0.0/29", "ehlo": "out-{4}.relay.example"}
                    for name, net in (("loop", 77), ("far", 78))},
@@ -122,6 +126,13 @@ def test_a_verdict_is_kept_changes_the_message_and_chooses_its_route(folder, sta
     explained = figaro.command("explain", identifiers["marked"])
     print(explained)
     assert "suspect, add header, score 6.50" in explained
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=30) as answer:
+        page = answer.read().decode()
+    counted = dict(re.findall(r'^figaro_filter_checks_total{result="([^"]+)"} (\d+)$', page, re.MULTILINE))
+    assert {word: int(count) for word, count in counted.items() if count != "0"} == {
+        "no action": 1, "add header": 2, "rewrite subject": 2, "soft reject": 1, "too large": 1}, counted
+    assert f'figaro_filter_node_checks_total{{node="{rspamd.address}",kind="rspamd"}} 6' in page
+    assert "figaro_filter_seconds_count 7" in page
 
 
 def test_a_scan_that_rspamd_broke_off_passes_nothing(folder, started):
@@ -220,6 +231,18 @@ def test_rspamc_reads_a_filter_node_as_it_reads_rspamd(folder, started):
     assert "Messages scanned: 5" in stat, stat
 
 
+def test_the_benchmark_of_filters_has_figures_of_each(folder):
+    done = subprocess.run(
+        [root / "ops/bench/filter", "--runs", "1", "--messages", "200", "--warm-up", "10", "--clamd",
+         "--folder", folder],
+        capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert 0 < found["with filter: share"] < 1 and found["with filter: filters"] > 0
+    assert all(found[f"{name}: messages/s"] > 0 for name in ("rspamd alone", "with filter", "without"))
+
+
 class Garbage:
     """Answers every connection with what is no verdict."""
 
@@ -278,6 +301,7 @@ def test_no_mail_passes_unscanned_while_nodes_fail(folder, started):
         more()
         nodes[0].kill()
         more()
+        wait_until(lambda: "set aside" in figaro.command("filter"), 60, "a node that is dead is set aside", 0.5)
         os.kill(nodes[1].pid, signal.SIGSTOP)
         more()
         nodes[2].kill()
