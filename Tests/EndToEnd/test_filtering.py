@@ -98,7 +98,9 @@ def test_a_verdict_is_kept_changes_the_message_and_chooses_its_route(folder, sta
         "renamed": mail("renamed", X_Test_Score="12"),
         # Above 64 KiB content has a file of its own, which is written anew where something is changed.
         "long": mail("long", "\n".join(["x" * 70] * 4_000), X_Test_Score="7", X_Test_Add="yes", X_Test_Remove="1"),
-        "signed": mail("signed", X_Test_Score="12", DKIM_Signature="v=1; d=customer.example; h=from:subject; b=x"),
+        "signed": mail("signed", X_Test_Score="12", X_Test_Replace="signed",
+                       DKIM_Signature="v=1; d=customer.example; h=from:subject; b=x"),
+        "replaced": mail("what it was", X_Test_Replace="replaced"),
     }
     identifiers = {}
     for name, each in sent.items():
@@ -110,11 +112,13 @@ def test_a_verdict_is_kept_changes_the_message_and_chooses_its_route(folder, sta
     wait_until(lambda: len(receiver.record.by_id()) == len(sent), 30, "all arrive")
     arrived = {name: receiver.record.by_id()[name][0] for name in sent}
     content = {name: receiver.record.content(each).decode() for name, each in arrived.items()}
-    assert {name for name, each in arrived.items() if each["peer"].startswith("127.78.")} == set(sent) - {"clean"}
+    assert {name for name, each in arrived.items() if each["peer"].startswith("127.78.")} == set(
+        sent) - {"clean", "replaced"}
     assert "X-Spam-Test: yes\r\n" in content["marked"] and "X-Spam-Test: yes\r\n" in content["long"]
     assert "X-Test-Remove" not in content["long"] and content["long"].count("x" * 70) == 4_000
     assert content["renamed"].count("Subject:") == 1 and "Subject: [spam] renamed\r\n" in content["renamed"]
-    assert "Subject: signed\r\n" in content["signed"]
+    assert "Subject: signed\r\n" in content["signed"] and content["signed"].endswith("\r\n\r\nhello\r\n")
+    assert content["replaced"].endswith("\r\nSubject: replaced\r\nX-Test-ID: replaced\r\n\r\nanother body\r\n")
     def first(name):
         return next(iter(figaro.trace(identifiers[name])), None)
     wait_until(lambda: all(first(name) for name in sent), 15, "the history has them")
@@ -130,9 +134,9 @@ def test_a_verdict_is_kept_changes_the_message_and_chooses_its_route(folder, sta
         page = answer.read().decode()
     counted = dict(re.findall(r'^figaro_filter_checks_total{result="([^"]+)"} (\d+)$', page, re.MULTILINE))
     assert {word: int(count) for word, count in counted.items() if count != "0"} == {
-        "no action": 1, "add header": 2, "rewrite subject": 2, "soft reject": 1, "too large": 1}, counted
-    assert f'figaro_filter_node_checks_total{{node="{rspamd.address}",kind="rspamd"}} 6' in page
-    assert "figaro_filter_seconds_count 7" in page
+        "no action": 2, "add header": 2, "rewrite subject": 2, "soft reject": 1, "too large": 1}, counted
+    assert f'figaro_filter_node_checks_total{{node="{rspamd.address}",kind="rspamd"}} 7' in page
+    assert "figaro_filter_seconds_count 8" in page
 
 
 def test_a_scan_that_rspamd_broke_off_passes_nothing(folder, started):

@@ -56,6 +56,10 @@ rspamd_config:register_symbol({ name = 'TEST_ACTION', type = 'postfilter', score
   if add then
     task:set_milter_reply({ add_headers = { ['X-Spam-Test'] = add }, remove_headers = { ['X-Test-Remove'] = 0 } })
   end
+  local other = task:get_header('X-Test-Replace')
+  if other then
+    task:set_message('Subject: replaced\\r\\nX-Test-ID: ' .. other .. '\\r\\n\\r\\nanother body\\r\\n')
+  end
   if task:get_header('X-Test-Body') then
     task:set_milter_reply({ reject = task:get_header('X-Test-Body') })
   end
