@@ -85,7 +85,7 @@ import Testing
         guard case .unavailable = alone else { return #expect(Bool(false), "\(alone)") }
         let good = try await Self.parrot(Self.clean)
         for _ in 0..<4 {
-            let result = try await Self.check(nodes: [bad.place, good.place], deadline: .seconds(4))
+            let result = try await Self.check(nodes: [bad.place, good.place], deadline: .seconds(6))
             #expect(result == .verdict(Verdict(action: .noAction, score: 0.5, required: 15)))
         }
         try await bad.channel.close()
