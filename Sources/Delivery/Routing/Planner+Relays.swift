@@ -44,7 +44,9 @@ extension Planner {
 
     /// Why a relay does not get the work; nil where it may.
     func objection(of relay: String, to work: Work) -> String? {
-        if work.progress.faultedAt != nil, work.progress.step > 0 { return "it takes nothing that was found fault with" }
+        if work.progress.faultedAt != nil, table.steps(of: work.progress.route).first?.isRelay != true {
+            return "it takes nothing that was found fault with"
+        }
         return table.relays[relay]?.objection(to: work.message)
     }
 
