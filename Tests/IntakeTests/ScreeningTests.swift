@@ -1,4 +1,5 @@
 import Filtering
+import Foundation
 import Intake
 import Logging
 import Mail
@@ -97,7 +98,8 @@ struct ScreeningTests {
     @Test func `what is to be looked at is held from its commit on`() async throws {
         try await send(1, Self.kept) { reply, relay, _ in
             #expect(reply.hasPrefix("250 "))
-            #expect(try #require(relay.mail.accepted.first).hold?.by == "filter")
+            let accepted = try #require(relay.mail.accepted.first)
+            #expect(accepted.hold?.by == "filter")
         }
     }
 

@@ -1,5 +1,6 @@
 import Console
 import Delivery
+import Filtering
 import Glibc
 import Intake
 import Mail
