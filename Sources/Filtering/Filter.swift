@@ -152,6 +152,12 @@ package final class Filter: Sendable {
         }
     }
 
+    /// What came of a message that no filter was asked about, counted as a check.
+    package func unasked(_ result: CheckResult) -> CheckResult {
+        note(result, since: .now())
+        return result
+    }
+
     private func note(_ result: CheckResult, since began: NIODeadline) {
         let time = NIODeadline.now() - began
         busy.withLock { $0.figures.add(result, after: time) }

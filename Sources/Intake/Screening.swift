@@ -22,12 +22,13 @@ extension MessageInProgress {
     func screen(_ writer: any ContentWriter, _ kept: Kept, by filter: Filter) {
         let octets = written
         guard octets - header.start <= filter.configuration.maxSize else {
-            let handled = handle(.success(.tooLarge), size: octets, kept, by: filter)
+            let handled = handle(.success(filter.unasked(.tooLarge)), size: octets, kept, by: filter)
             if let handled { finish(writer, handled.value) }
             return
         }
         guard filter.reserve(octets) else {
-            let handled = handle(.success(.unavailable("too much is being checked")), size: octets, kept, by: filter)
+            let result = filter.unasked(.unavailable("too much is being checked"))
+            let handled = handle(.success(result), size: octets, kept, by: filter)
             if let handled { finish(writer, handled.value) }
             return
         }

@@ -166,7 +166,7 @@ struct PlannerRelayTests {
         let left = try #require(scene.settlements().last?.remaining)
         #expect((left.progress.relay != nil) == isAsked && left.recipients.count == 2)
         let last = try #require(scene.attempts().last)
-        #expect(last.decision == (isAsked ? "relay" : "later"), "\(last)")
+        #expect(last.decision == (isAsked ? "the relay" : "later"), "\(last)")
         #expect(left.progress.step == (isAsked ? 1 : 2) && (isAsked || left.progress.due > scene.now))
     }
 

@@ -73,7 +73,7 @@ struct ScreeningTests {
             let content = relay.content(accepted)
             #expect(accepted.message.verdict == .suspect && accepted.message.size == content.utf8.count)
             #expect(content.contains("+0000\r\nX-Spam: yes\r\nDate: today\r\nMessage-ID: <x@y>\r\nSubject: x\r\n\r\na"))
-            #expect(content.hasSuffix(Self.message(lines).suffix(lines * 72)))
+            #expect(content.hasSuffix(Self.message(lines).suffix(lines * 71)))
             let screening = try #require(accepted.trace.screening)
             #expect(screening.symbols == ["BAD(7.25)"] && screening.changes == ["X-Old removed", "X-Spam added"])
         }
