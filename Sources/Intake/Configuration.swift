@@ -38,8 +38,11 @@ package struct Listener: Sendable, Hashable {
     /// 0 lets the system choose.
     package var port: Int
     package var tls: TLSMode
+    /// Load balancers, whose connections begin with the PROXY protocol.
+    package var proxies: [IPNetwork]
 
-    package init(address: IPAddress, port: Int, tls: TLSMode = .none) {
+    package init(address: IPAddress, port: Int, tls: TLSMode = .none, proxies: [IPNetwork] = []) {
+        self.proxies = proxies
         self.address = address
         self.port = port
         self.tls = tls

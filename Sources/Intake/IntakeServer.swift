@@ -30,8 +30,8 @@ package final class IntakeServer: Sendable {
         let log = RefusalLog(logger: logger)
         let services = Services(
             configuration: configuration, customers: CurrentCustomers(declared: configuration.customers),
-            logins: LoginDesk(log: log), queue: queue, contentFiles: contentFiles, ids: ids, time: time, log: log,
-            sessions: sessions, filter: filter)
+            logins: LoginDesk(log: log), tallies: CustomerTallies(), queue: queue, contentFiles: contentFiles, ids: ids,
+            time: time, log: log, sessions: sessions, filter: filter)
         self.group = group
         generation = Mutex(try Generation(services, group: group))
     }
@@ -83,6 +83,38 @@ package final class IntakeServer: Sendable {
         generation.withLock { $0 }.services.customers.replace(kept: customers)
     }
 
+    /// Who is told when a customer is held; nil where nobody is known.
+    package func administrator(of customer: String) -> Address? {
+        generation.withLock { $0 }.services.customers.directory.customer(named: customer)?.administrator
+    }
+
+    /// What each customer usually sends, for the next run.
+    package var habits: [String: Habit] {
+        generation.withLock { $0 }.services.tallies.all.mapValues(\.habit).filter { !$0.value.text.isEmpty }
+    }
+
+    /// - Parameters:
+    ///   - habits: of an earlier run.
+    ///   - onBurst: called with a customer who sends far more than ever, and why one thinks so; returns at once.
+    package func watchHabits(_ habits: [String: Habit], onBurst: @escaping @Sendable (String, String) -> Void) {
+        let tallies = generation.withLock { $0 }.services.tallies
+        for (name, habit) in habits { tallies.tally(of: name).habit = habit }
+        tallies.tellBursts { name, burst in
+            onBurst(
+                name,
+                "\(burst.count) recipients in one hour, where the busiest hour of its last days had \(burst.usual)")
+        }
+    }
+
+    /// What receivers have said of a customer's recipients since the start: how many they took, and do not know. Asked
+    /// of those who have a limit for it.
+    package func note(taken: Int, unknown: Int, of customer: String) {
+        let services = generation.withLock { $0 }.services
+        guard services.customers.directory.customer(named: customer)?.limits.badShare != nil else { return }
+        services.tallies.tally(of: customer).note(
+            CustomerTally.Answers(taken: taken, unknown: unknown), at: services.time.now())
+    }
+
     /// Customers' sessions at this moment.
     package var sessionCount: Int { sessions.count }
 
@@ -130,7 +162,7 @@ extension IntakeServer {
                 }
             }
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try self.admit(channel, listener.tls) }
+                channel.eventLoop.makeCompletedFuture { try self.welcome(channel, listener) }
             }
         if !listener.address.isIPv4 {
             // IPv4 has listeners of its own; the wildcards of both must be able to stand side by side.
@@ -147,12 +179,23 @@ extension IntakeServer {
         }
     }
 
+    /// Waits for a load balancer to say whose connection it is, where it is one; runs on its event loop.
+    private func welcome(_ channel: any Channel, _ listener: Listener) throws {
+        guard !listener.proxies.isEmpty, let peer = channel.remoteAddress?.client,
+            listener.proxies.contains(where: { $0.contains(peer) })
+        else { return try admit(channel, listener.tls, nil) }
+        try channel.pipeline.syncOperations.addHandler(
+            ProxyHandler { channel, client in try self.admit(channel, listener.tls, client) })
+    }
+
     /// Gives a new connection its session; runs on its event loop.
-    private func admit(_ channel: any Channel, _ mode: TLSMode) throws {
+    ///
+    /// - Parameter proxied: the client, where a load balancer has said so.
+    private func admit(_ channel: any Channel, _ mode: TLSMode, _ proxied: IPAddress?) throws {
         let generation = generation.withLock { $0 }
         let (services, certificates) = (generation.services, generation.certificates)
         let pipeline = channel.pipeline.syncOperations
-        guard let client = channel.remoteAddress?.client else {
+        guard let client = proxied ?? channel.remoteAddress?.client else {
             // It has gone already.
             return try pipeline.addHandler(LastWords(nil))
         }

@@ -12,10 +12,17 @@ final class LastWords: ChannelInboundHandler {
         self.reply = reply
     }
 
-    func channelActive(context: ChannelHandlerContext) {
+    func handlerAdded(context: ChannelHandlerContext) {
+        // Behind a load balancer the connection is there before the client is known.
+        if context.channel.isActive { say(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) { say(context) }
+
+    private func say(_ context: ChannelHandlerContext) {
         if let reply {
             var bytes = ByteBuffer()
-            bytes.writeStaticString(reply.line)
+            reply.write(to: &bytes)
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         }
         context.close(promise: nil)

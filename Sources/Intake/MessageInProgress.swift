@@ -25,6 +25,7 @@ final class MessageInProgress: MessageSink {
     let id: MessageID
     let arrived: Timestamp
     private let drained: () -> Void
+    private let reception: Reception
 
     private(set) var header = HeaderScan()
     private(set) var writer: (any ContentWriter)?
@@ -37,6 +38,7 @@ final class MessageInProgress: MessageSink {
     init(
         reception: Reception, envelope: Envelope, facts: ServerSessionFacts, drained: @escaping () -> Void
     ) {
+        self.reception = reception
         services = reception.services
         client = reception.client
         clientText = reception.clientText
@@ -82,6 +84,7 @@ final class MessageInProgress: MessageSink {
             if header.hops > services.configuration.limits.hops { return .tooManyHops }
             let size = header.ended ? header.size : content.readableBytes - header.start
             if size > services.configuration.limits.headerSize { return .headerTooLarge }
+            if header.ended, let refusal = refusalOfAuthors(content) { return refusal }
         }
         // Until the header has ended it is not known what it lacks.
         if header.ended, content.readableBytes > Self.inlineLimit {
@@ -91,11 +94,27 @@ final class MessageInProgress: MessageSink {
         return nil
     }
 
+    /// Whom a reader will take for the author must be the customer's as well as the envelope's sender, or a login would
+    /// be good for writing in anybody's name.
+    private func refusalOfAuthors(_ content: ByteBuffer) -> ServerReply? {
+        guard let senders = reception.senders else { return nil }
+        guard header.authorFields == 1 else { return .authorUnclear }
+        let authors = content.withUnsafeReadableBytes { bytes in
+            AuthorList.addresses(UnsafeRawBufferPointer(rebasing: bytes[header.authors]))
+        }
+        guard let authors else { return .authorUnclear }
+        return authors.allSatisfy(senders.covers) ? nil : .authorNotOwn
+    }
+
     func end(
         _ content: inout ByteBuffer, eightBit: Bool, answer: @escaping (ServerMachine.Verdict) -> Void
     ) {
+        reception.sent(envelope.recipients.count, at: arrived)
         if writer == nil {
-            header.finish()
+            if !header.ended {
+                header.finish()
+                if let refusal = refusalOfAuthors(content) { return answer(.refused(refusal)) }
+            }
             addMissing(&content)
             if content.readableBytes > Self.inlineLimit { append(&content, opening: true) }
         }

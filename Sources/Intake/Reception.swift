@@ -12,11 +12,19 @@ final class Reception: MailReceiver {
     let loop: any EventLoop
     /// nil for strangers.
     private(set) var customer: Customer?
+    /// What the customer may send from; nil for everything.
+    private(set) var senders: SenderRight?
     /// What the client proved who it is with.
     private var credential: Credential?
     /// Of the customers, as of which `customer` is one of them.
     private var version: Int
     let offersLogin: Bool
+
+    private var tally: CustomerTally?
+    /// The customer has more sessions than it may.
+    private var isTooMany = false
+    /// What the transaction took of the customer's share.
+    private var reservation = CustomerTally.Reservation()
 
     init(services: Services, client: IPAddress, loop: any EventLoop) {
         self.services = services
@@ -25,8 +33,8 @@ final class Reception: MailReceiver {
         self.loop = loop
         version = services.customers.version
         let directory = services.customers.directory
-        customer = directory.customer(at: client)
         offersLogin = directory.hasLogins
+        if let customer = directory.customer(at: client) { become(customer, in: directory) }
     }
 
     var policy: ServerMachine.Policy {
@@ -34,8 +42,22 @@ final class Reception: MailReceiver {
         return ServerMachine.Policy(
             mayRelay: customer != nil, postmaster: configuration.postmaster,
             recipients: configuration.limits.recipients, errors: configuration.limits.errors,
-            messageSize: configuration.limits.messageSize, offersLogin: offersLogin)
+            messageSize: min(configuration.limits.messageSize, customer?.limits.messageSize ?? .max),
+            offersLogin: offersLogin)
     }
+
+    private func become(_ customer: Customer, in directory: CustomerDirectory) {
+        self.customer = customer
+        senders = directory.senderRight(of: customer)
+        tally?.leave()
+        tally = nil
+        isTooMany = false
+        let tally = services.tallies.tally(of: customer.name)
+        self.tally = tally
+        isTooMany = tally.enter() > customer.limits.sessions ?? .max
+    }
+
+    // MARK: what may come in
 
     func admission() -> ServerReply? {
         if services.customers.version != version, let refusal = lookAgain() { return refusal }
@@ -48,25 +70,48 @@ final class Reception: MailReceiver {
         }
     }
 
+    func refusal(of sender: ReversePath) -> ServerReply? {
+        if !reservation.isEmpty { tally?.giveBack(&reservation) }
+        if isTooMany { return .tooManySessions }
+        guard let senders, case .address(let address) = sender, !senders.covers(address) else { return nil }
+        return .senderNotOwn
+    }
+
+    func refusalOfRecipient() -> ServerReply? {
+        guard let tally, let customer, customer.isLimited else { return nil }
+        let limits = customer.limits
+        return tally.take(limits, &reservation, at: services.time.now())
+    }
+
+    /// A message is whole: what it took of the customer's share is used, whatever becomes of it. Whoever does not wait
+    /// for our answer has sent it all the same.
+    func sent(_ recipients: Int, at now: Timestamp) {
+        reservation = CustomerTally.Reservation()
+        guard let tally, let name = customer?.name, let burst = tally.sent(recipients, at: now) else { return }
+        services.tallies.tell(name, burst)
+    }
+
     /// Customers have changed: a login that was revoked is worth nothing from now on. What an address may is settled
     /// when its session begins.
     private func lookAgain() -> ServerReply? {
         version = services.customers.version
         guard let credential else { return nil }
-        guard let owner = services.customers.directory.owner(of: credential.user), owner.credential == credential,
+        let directory = services.customers.directory
+        guard let owner = directory.owner(of: credential.user), owner.credential == credential,
             owner.customer.name == customer?.name
         else { return .loginGone }
-        customer = owner.customer
+        become(owner.customer, in: directory)
         return nil
     }
 
     func verify(_ login: Login, answer: @escaping (ServerMachine.LoginVerdict) -> Void) {
         version = services.customers.version
-        services.logins.check(login, from: client, in: services.customers.directory, on: loop) { [self] outcome in
+        let directory = services.customers.directory
+        services.logins.check(login, from: client, in: directory, on: loop) { [self] outcome in
             switch outcome {
             case .owner(let customer, let credential):
-                self.customer = customer
                 self.credential = credential
+                become(customer, in: directory)
                 answer(.accepted(policy))
             case .refused(let reply): answer(.refused(reply))
             }
@@ -86,6 +131,9 @@ final class Reception: MailReceiver {
     }
 
     func ended(_ channel: any Channel) {
+        tally?.giveBack(&reservation)
+        tally?.leave()
+        tally = nil
         services.sessions.remove(channel, client: client)
     }
 }

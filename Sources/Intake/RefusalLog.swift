@@ -70,6 +70,8 @@ final class RefusalLog: Sendable {
 
     /// - Returns: how many lines of the window before were left out; nil when this one is to be left out too.
     private func admit(_ reply: ServerReply) -> Int? {
+        // Whatever the time of day.
+        let reply = ServerReply(reply.line)
         let now = NIODeadline.now()
         return windows.withLock { windows in
             var current = windows[reply] ?? Window(start: now)

@@ -8,6 +8,7 @@ final class Services: Sendable {
     let configuration: Configuration
     let customers: CurrentCustomers
     let logins: LoginDesk
+    let tallies: CustomerTallies
     let queue: any AcceptedMail
     let contentFiles: any ContentFiles
     let ids: MessageID.Generator
@@ -18,14 +19,15 @@ final class Services: Sendable {
     let filter: Filter?
 
     init(
-        configuration: Configuration, customers: CurrentCustomers, logins: LoginDesk, queue: any AcceptedMail,
-        contentFiles: any ContentFiles, ids: MessageID.Generator, time: any TimeSource, log: RefusalLog,
-        sessions: SessionTable, filter: Filter?
+        configuration: Configuration, customers: CurrentCustomers, logins: LoginDesk, tallies: CustomerTallies,
+        queue: any AcceptedMail, contentFiles: any ContentFiles, ids: MessageID.Generator, time: any TimeSource,
+        log: RefusalLog, sessions: SessionTable, filter: Filter?
     ) {
         self.filter = filter
         self.configuration = configuration
         self.customers = customers
         self.logins = logins
+        self.tallies = tallies
         self.queue = queue
         self.contentFiles = contentFiles
         self.ids = ids
@@ -36,7 +38,7 @@ final class Services: Sendable {
 
     func with(_ configuration: Configuration, _ filter: Filter?) -> Services {
         Services(
-            configuration: configuration, customers: customers, logins: logins, queue: queue,
+            configuration: configuration, customers: customers, logins: logins, tallies: tallies, queue: queue,
             contentFiles: contentFiles, ids: ids, time: time, log: log, sessions: sessions, filter: filter)
     }
 }

@@ -8,6 +8,11 @@ package struct HeaderScan: Sendable {
     package private(set) var hops = 0
     package private(set) var hasDate = false
     package private(set) var hasMessageID = false
+    /// From fields (RFC 5322 section 3.6.2), and what follows the colon of the first one.
+    package private(set) var authorFields = 0
+    package private(set) var authors = 0..<0
+    /// The field that is being read is the first From.
+    private var isInAuthors = false
     /// The header has octets above 127 (RFC 6532 section 3.2).
     package private(set) var eightBit = false
     /// The empty line, or a line that is no field, has been seen.
@@ -50,11 +55,14 @@ package struct HeaderScan: Sendable {
         }
         if first == 32 || first == 9 {
             guard fields > 0 else { return noField() }
+            if isInAuthors { authors = authors.lowerBound..<range.upperBound }
         } else {
             guard let colon = Self.find(58, content, range), isName(content, range.lowerBound..<colon) else {
                 return noField()
             }
+            isInAuthors = false
             note(content, range.lowerBound..<colon)
+            if isInAuthors { authors = colon + 1..<range.upperBound }
             fields += 1
         }
         if !eightBit {
@@ -82,7 +90,11 @@ package struct HeaderScan: Sendable {
     private mutating func note(_ content: UnsafeRawBufferPointer, _ range: Range<Int>) {
         let name = range.lowerBound..<Self.nameEnd(content, range)
         switch name.count {
-        case 4: hasDate = hasDate || Self.equal(content, name, "date")
+        case 4:
+            hasDate = hasDate || Self.equal(content, name, "date")
+            guard Self.equal(content, name, "from") else { return }
+            isInAuthors = authorFields == 0
+            authorFields += 1
         case 8: hops += Self.equal(content, name, "received") ? 1 : 0
         case 10: hasMessageID = hasMessageID || Self.equal(content, name, "message-id")
         default: break

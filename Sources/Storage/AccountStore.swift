@@ -75,5 +75,27 @@ package final class AccountStore: Sendable {
         }
     }
 
+    /// What each customer usually sends, in its owner's words.
+    package func habits() throws -> [String: String] {
+        try connection.run { access in
+            var habits: [String: String] = [:]
+            try access.statement(AccountSQL.habits).rows { row in
+                habits[row.text(0)] = row.text(1)
+                return true
+            }
+            return habits
+        }
+    }
+
+    package func keep(habits: [String: String]) throws {
+        try connection.run { access in
+            try access.transaction {
+                for (name, record) in habits {
+                    try access.statement(AccountSQL.keepHabit).bind(1, name).bind(2, record).run()
+                }
+            }
+        }
+    }
+
     package func close() { try? connection.close() }
 }

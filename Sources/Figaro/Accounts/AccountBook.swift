@@ -58,7 +58,27 @@ final class AccountBook: Sendable {
         }
     }
 
-    func close() { store.close() }
+    // MARK: habits
+
+    private let intake = Mutex<IntakeServer?>(nil)
+
+    /// - Parameter onBurst: called with a customer who sends far more than ever, and why one thinks so.
+    func watchHabits(of intake: IntakeServer, onBurst: @escaping @Sendable (String, String) -> Void) throws {
+        intake.watchHabits(try store.habits().mapValues { Habit($0) }, onBurst: onBurst)
+        self.intake.withLock { $0 = intake }
+    }
+
+    /// Writes down what customers usually send; loses nothing but that where it cannot. Blocks.
+    func keepHabits() {
+        guard let intake = intake.withLock({ $0 }) else { return }
+        try? store.keep(habits: intake.habits.mapValues(\.text))
+    }
+
+    /// Blocks.
+    func close() {
+        keepHabits()
+        store.close()
+    }
 
     private static func text(_ record: AccountRecord) throws -> String {
         let encoder = JSONEncoder()

@@ -16,12 +16,18 @@ struct AccountRecord: Codable, Sendable, Hashable {
     var logins: [Login] = []
     /// Of notices to its senders; nil for the node's.
     var language: String?
+    /// Domains and addresses it may send from.
+    var senders: [String]?
+    var administrator: String?
+    /// By the names of ``CustomerLimitName``.
+    var limits: [String: Int]?
 
     /// Accounts that are kept; the planner keeps books of as many customers.
     static let limit = 10_000
     /// Networks of one account, and logins of one account.
     static let networksLimit = 1_000
     static let loginsLimit = 1_000
+    static let sendersLimit = 10_000
 
     /// - Throws: what in it cannot be understood.
     func customer(_ name: String) throws(RefusedOrder) -> Customer {
@@ -37,6 +43,16 @@ struct AccountRecord: Codable, Sendable, Hashable {
             customer.credentials.append(
                 Credential(user: login.user, password: password, made: Timestamp(milliseconds: login.made)))
         }
+        for text in senders ?? [] where !customer.senders.insert(text) {
+            throw RefusedOrder(why: "“\(text)” is no domain, no *.domain and no address such as news@customer.example")
+        }
+        if let administrator {
+            guard let address = try? Address(parsing: administrator) else {
+                throw RefusedOrder(why: "“\(administrator)” is no address such as admin@customer.example")
+            }
+            customer.administrator = address
+        }
+        customer.limits = CustomerLimits(limits ?? [:])
         return customer
     }
 }

@@ -11,7 +11,27 @@ struct AccountOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Of notices to its senders, such as de; `none` for the node's.", valueName: "language"))
     var language: String?
 
+    @Option(
+        name: .customLong("sender"),
+        help: ArgumentHelp(
+            "A domain, *.domain or address that it may send from; may be given several times. Without any it may use all "
+                + "that no other customer has. `none` takes all away.", valueName: "sender"))
+    var senders: [String] = []
+    @Option(
+        help: ArgumentHelp("Who is told when the customer is held; `none` for nobody.", valueName: "address"))
+    var administrator: String?
+    @Option(
+        name: .customLong("limit"),
+        help: ArgumentHelp(
+            "A bound such as recipients_per_hour=1000, or recipients_per_hour=none; may be given several times.",
+            discussion: "There are \(CustomerLimitName.all).", valueName: "name=value"))
+    var limits: [String] = []
+
     func validate() throws {
+        _ = try parsedLimits()
+        if senders.contains("none"), senders.count > 1 {
+            throw ValidationError("--sender none takes all senders away; nothing can stand beside it")
+        }
         if networks.contains("none"), networks.count > 1 {
             throw ValidationError("--network none takes all networks away; nothing can stand beside it")
         }
@@ -20,7 +40,26 @@ struct AccountOptions: ParsableArguments {
     var change: AccountChange {
         AccountChange(
             networks: networks.isEmpty ? nil : networks.filter { $0 != "none" },
-            language: language.map { $0 == "none" ? "" : $0 })
+            language: language.map { $0 == "none" ? "" : $0 },
+            senders: senders.isEmpty ? nil : senders.filter { $0 != "none" },
+            administrator: administrator.map { $0 == "none" ? "" : $0 },
+            limits: (try? parsedLimits()).flatMap { $0.isEmpty ? nil : $0 })
+    }
+
+    private func parsedLimits() throws -> [String: Int] {
+        var values: [String: Int] = [:]
+        for text in limits {
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, let name = CustomerLimitName(rawValue: parts[0]) else {
+                throw ValidationError("“\(text)” is no limit; write NAME=VALUE with one of \(CustomerLimitName.all)")
+            }
+            guard let value = parts[1] == "none" ? 0 : name.value(parts[1]) else {
+                let example = name == .messageSize ? "10MB" : "100"
+                throw ValidationError("“\(text)” has no value such as \(parts[0])=\(example) or \(parts[0])=none")
+            }
+            values[parts[0]] = value
+        }
+        return values
     }
 }
 
@@ -60,7 +99,7 @@ extension CustomerCommand {
                 declares is changed in the file: the answer names the line.
 
                 Example:
-                  figaro customer set acme --network 192.0.2.0/25 --language de
+                  figaro customer set acme --sender acme.example --sender *.acme.example --limit recipients_per_hour=2000
 
                 Exit codes: 0 changed, 1 refused or no relay answers, 64 wrong usage, 78 the configuration is wrong.
                 """)

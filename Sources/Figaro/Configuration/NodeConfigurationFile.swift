@@ -125,8 +125,9 @@ struct NodeConfigurationFile {
             let address = section.required("address")?.address()
             let port = section.required("port")?.int(1...65_535)
             let tls = section.optional("tls").map { $0.word(TLSMode.self) } ?? TLSMode.none
+            let proxies = section.optional("proxy_protocol")?.list(atLeast: 1, atMost: 1_000) { $0.network() }
             guard let address, let port, let tls else { return nil }
-            return Listener(address: address, port: port, tls: tls)
+            return Listener(address: address, port: port, tls: tls, proxies: proxies ?? [])
         }
         return read ?? nil
     }
@@ -193,7 +194,9 @@ struct NodeConfigurationFile {
                     }
                     return network
                 }
-                customers.append(Customer(name: entry.name, networks: networks ?? []))
+                var made = Customer(name: entry.name, networks: networks ?? [])
+                rights(customer, of: &made)
+                customers.append(made)
                 policies[entry.name] = customer.optional("filter")?.section(filterPolicy)
                 languages[entry.name] = customer.optional("language").flatMap {
                     $0.string("a language such as en or de")?.lowercased()

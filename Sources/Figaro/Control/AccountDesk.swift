@@ -165,6 +165,24 @@ extension AccountRecord {
             }
             networks = try given.map { text throws(RefusedOrder) in try Self.network(text) }
         }
+        if let given = change.senders {
+            guard given.count <= Self.sendersLimit else {
+                throw RefusedOrder(why: "\(given.count) senders are too many; \(Self.sendersLimit) are allowed")
+            }
+            senders = given.isEmpty ? nil : given.map { $0.lowercased() }
+        }
+        if let given = change.administrator { administrator = given.isEmpty ? nil : given }
+        for (name, value) in (change.limits ?? [:]).sorted(by: { $0.key < $1.key }) {
+            guard let limit = CustomerLimitName(rawValue: name) else {
+                throw RefusedOrder(why: "there is no limit “\(name)”; there are \(CustomerLimitName.all)")
+            }
+            guard value == 0 || limit.range.contains(value) else {
+                throw RefusedOrder(why: "\(name) is from \(limit.range.lowerBound) to \(limit.range.upperBound)")
+            }
+            var limits = limits ?? [:]
+            limits[name] = value == 0 ? nil : value
+            self.limits = limits.isEmpty ? nil : limits
+        }
         if let given = change.language {
             let language = given.lowercased()
             guard language.isEmpty || known.contains(language) else {

@@ -24,6 +24,11 @@ struct AccountChange: Codable, Sendable, Hashable {
     var networks: [String]?
     /// Empty for the node's.
     var language: String?
+    var senders: [String]?
+    /// Empty for nobody.
+    var administrator: String?
+    /// By name; 0 takes one away. Those that are not named stay.
+    var limits: [String: Int]?
 }
 
 /// One login as it goes over the control socket, without its password.

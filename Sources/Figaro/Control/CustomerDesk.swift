@@ -24,9 +24,16 @@ struct CustomerDesk: Sendable {
         let names = Set(settings.current.node.intake.customers.map(\.name)).union(book.current.keys)
             .subtracting(known.map(\.name))
         let quiet = names.map { KnownCustomer(name: $0) }
-        return (known + quiet).map { CustomerReport($0) }.sorted {
+        return (known + quiet).map { CustomerReport($0, account: account(of: $0.name)) }.sorted {
             ($0.state == "held" ? 0 : 1, $0.name) < ($1.state == "held" ? 0 : 1, $1.name)
         }
+    }
+
+    private func account(of name: String) -> CustomerReport.Account? {
+        if let declared = settings.current.node.intake.customers.first(where: { $0.name == name }) {
+            return CustomerReport.Account(declared, kept: "file")
+        }
+        return (try? book.current[name]?.customer(name)).map { CustomerReport.Account($0, kept: "spool") }
     }
 
     private func list(_ caller: ControlCaller) -> ControlEnd {

@@ -1,4 +1,5 @@
 import Delivery
+import Intake
 import Mail
 
 /// What is asked of the ``CustomerDesk``.
@@ -21,6 +22,38 @@ struct CustomerReport: Codable, Sendable, Hashable {
         var sources: Int
     }
 
+    /// What the node's file declares, or the spool keeps.
+    struct Account: Codable, Sendable, Hashable {
+        /// `file` or `spool`.
+        var kept: String
+        var networks: [String]
+        var users: [String]
+        var senders: [String]
+        var limits: [String: Int]
+        var administrator: String?
+
+        init(_ customer: Customer, kept: String) {
+            self.kept = kept
+            networks = customer.networks.map(\.description)
+            users = customer.credentials.map(\.user)
+            senders = customer.senders.list
+            limits = CustomerLimitName.values(of: customer.limits)
+            administrator = customer.administrator?.description
+        }
+
+        fileprivate var lines: [String] {
+            let limits = CustomerLimitName.allCases.compactMap { name in
+                self.limits[name.rawValue].map { "\(name.rawValue)=\(name.text($0))" }
+            }
+            let rows = [
+                ("networks", networks), ("logs in as", users), ("sends as", senders), ("limits", limits),
+                ("told", administrator.map { [$0] } ?? []),
+            ]
+            return ["kept in   the \(kept == "file" ? "node's file" : "spool")"]
+                + rows.filter { !$0.1.isEmpty }.map { $0.0.padding(to: 10) + $0.1.joined(separator: " ") }
+        }
+    }
+
     var name: String
     /// `open` or `held`.
     var state: String
@@ -32,12 +65,15 @@ struct CustomerReport: Codable, Sendable, Hashable {
     var auth: Int
     /// Sources that were refused because of its mail, most first.
     var burned: [Burn]
+    /// How it is known and what it may; nil where nothing is declared or kept of it.
+    var account: Account?
     /// Of what held it.
     var by: String?
     var reason: String?
     var since: String?
 
-    init(_ known: KnownCustomer) {
+    init(_ known: KnownCustomer, account: Account? = nil) {
+        self.account = account
         name = known.name
         state = known.hold == nil ? "open" : "held"
         delivered = known.taken
@@ -84,6 +120,7 @@ struct CustomerReport: Codable, Sendable, Hashable {
             lines.append("held by   \(by), since \(since)")
             lines.append("why       \(reason)")
         }
+        lines += account?.lines ?? []
         lines.append("receivers took \(delivered) recipients and do not know \(unknown) (\(badPercent))")
         lines.append("refused   \(content) times for content, \(auth) times for who claims to have sent it")
         for burn in burned { lines.append("burned    \(burn.sources) sources at \(burn.site)") }

@@ -77,9 +77,7 @@ struct Relay {
             configuration: node.intake, queue: queue, contentFiles: kept.contents,
             ids: ids, time: SystemTime(), group: group,
             logger: Logger(label: "intake"), filter: filters.filter)
-        let accounts = try await OwnThread.run {
-            try AccountBook(store: kept.accounts, apply: intake.replaceKept)
-        }
+        let accounts = try await openAccounts(kept.accounts, intake, engine, warden, group)
         try await intake.bind(accepting: false)
         let reloader = Reloader(
             loaded, load,

@@ -16,6 +16,7 @@ final class CustomerWarden: Sendable {
     private let burns: @Sendable (String) -> [String: Int]
     /// One at a time, and away from whoever asks: it waits for the disk.
     private let turn = DispatchQueue(label: "figaro-customers")
+    private let administrators = Mutex<@Sendable (String) -> Address?>({ _ in nil })
     /// Notices that are being committed.
     private let underway = Mutex<Set<MessageID>>([])
 
@@ -51,6 +52,35 @@ final class CustomerWarden: Sendable {
                     metadata: ["customer": "\(customer)", "error": "\(error)"])
             }
         }
+    }
+
+    /// Who holds a customer that sends far more than ever.
+    static let habitName = "habit"
+
+    /// Called by sessions: a customer sends far more than it ever did. Never blocks.
+    func holdBurst(_ customer: String, _ why: String) {
+        turn.async { [self] in
+            guard book.current.customers[customer] == nil else { return }
+            do {
+                var order = StandingOrders.Order(by: Self.habitName, reason: why, since: SystemTime().now())
+                order.notice = .due
+                try keep(customer, order)
+                logger.critical(
+                    "customer held: it sends far more than it ever did",
+                    metadata: ["customer": "\(customer)", "reason": "\(why)"])
+                try hold(customer)
+                try tell(customer)
+            } catch {
+                logger.critical(
+                    "a customer that sends far more than it ever did could not be held",
+                    metadata: ["customer": "\(customer)", "error": "\(error)"])
+            }
+        }
+    }
+
+    /// - Parameter administrator: who is told of a hold beside the postmaster.
+    func tellAdministrators(_ administrator: @escaping @Sendable (String) -> Address?) {
+        administrators.withLock { $0 = administrator }
     }
 
     /// Blocks.
@@ -127,7 +157,9 @@ final class CustomerWarden: Sendable {
         guard order.notice == .due, let id = queue.nextHoldNotice() else { return }
         try book.change { orders, _ in orders.customers[customer]?.notice = .made(id) }
         underway.withLock { _ = $0.insert(id) }
-        let held = HeldCustomer(name: customer, since: order.since, why: order.reason, receivers: burns(customer))
+        let held = HeldCustomer(
+            name: customer, since: order.since, why: order.reason, receivers: burns(customer),
+            administrator: administrators.withLock { $0 }(customer))
         queue.tell(held, as: id) { [self] result in
             turn.async { [self] in told(customer, id, result) }
         }

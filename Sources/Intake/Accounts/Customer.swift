@@ -5,6 +5,14 @@ package struct Customer: Sendable, Hashable {
     package var name: String
     package var networks: [IPNetwork]
     package var credentials: [Credential]
+    /// What it may send from; empty: everything that no other customer has declared.
+    package var senders = SenderSet()
+    package var limits = CustomerLimits()
+    /// Who is told when it is held.
+    package var administrator: Address?
+
+    /// Something of what it sends has to be counted.
+    var isLimited: Bool { limits != CustomerLimits() }
 
     package init(name: String, networks: [IPNetwork], credentials: [Credential] = []) {
         self.name = name

@@ -9,6 +9,8 @@ struct CustomerDirectory: Sendable {
     private let prefixes4: [Int]
     private let prefixes6: [Int]
     private let byUser: [String: Owner]
+    private let byName: [String: Int]
+    private let claimed: SenderSet
 
     private struct Owner {
         var customer: Int
@@ -26,6 +28,10 @@ struct CustomerDirectory: Sendable {
                 byUser[credential.user] = Owner(customer: index, credential: credential)
             }
         }
+        var claimed = SenderSet()
+        for customer in customers { claimed.formUnion(customer.senders) }
+        self.claimed = claimed
+        byName = Dictionary(customers.enumerated().map { ($1.name, $0) }) { first, _ in first }
         self.byNetwork = byNetwork
         self.byUser = byUser
         prefixes4 = Set(byNetwork.keys.filter(\.base.isIPv4).map(\.prefix)).sorted(by: >)
@@ -42,6 +48,11 @@ struct CustomerDirectory: Sendable {
         }
         return nil
     }
+
+    func customer(named name: String) -> Customer? { byName[name].map { customers[$0] } }
+
+    /// nil where it may use every sender.
+    func senderRight(of customer: Customer) -> SenderRight? { SenderRight(own: customer.senders, claimed: claimed) }
 
     func owner(of user: String) -> (customer: Customer, credential: Credential)? {
         byUser[user].map { (customers[$0.customer], $0.credential) }

@@ -8,8 +8,13 @@ package struct HeldCustomer: Sendable, Hashable {
     package var why: String
     /// How many sources each receiver refused because of it.
     package var receivers: [String: Int]
+    /// Told as well; nil where nobody is known.
+    package var administrator: Address?
 
-    package init(name: String, since: Timestamp, why: String, receivers: [String: Int]) {
+    package init(
+        name: String, since: Timestamp, why: String, receivers: [String: Int], administrator: Address? = nil
+    ) {
+        self.administrator = administrator
         self.name = name
         self.since = since
         self.why = why
@@ -41,16 +46,18 @@ extension MailQueue {
             id: id, date: now, hostname: settings.hostname, to: to, customer: held.name, since: held.since,
             why: held.why, receivers: held.receivers, texts: settings.texts)
         guard let content = notice.content() else { return then(.refused("there is no text for it")) }
+        let recipients = [to] + [held.administrator].compactMap(\.self).filter { $0 != to }
         let message = QueuedMessage(
             id: id, customer: Self.postmaster, sender: .null, eightBit: false,
-            utf8: !to.description.utf8.allSatisfy { $0 < 128 }, size: content.readableBytes, arrived: now,
+            utf8: !recipients.allSatisfy { $0.description.utf8.allSatisfy { $0 < 128 } }, size: content.readableBytes,
+            arrived: now,
             expires: now + settings.lifetime, content: .inline(content))
         commit(
             Accepted(
-                message: message, recipients: [to],
+                message: message, recipients: recipients,
                 trace: TraceEvent.Acceptance(
                     message: id, at: now, customer: Self.postmaster, client: IPAddress(high: 0, low: 0),
-                    helo: settings.hostname, tls: nil, sender: .null, recipients: [to], size: message.size)),
+                    helo: settings.hostname, tls: nil, sender: .null, recipients: recipients, size: message.size)),
             then: then)
     }
 }

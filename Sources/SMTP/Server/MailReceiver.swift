@@ -1,9 +1,17 @@
+package import Mail
 package import NIOCore
 
 /// What a session hands its mail to; used on the session's event loop only.
 package protocol MailReceiver: AnyObject {
     /// Why no mail may come in right now; nil when it may. Asked at every MAIL and DATA, and at the first BDAT.
     func admission() -> ServerReply?
+
+    /// Why mail of this sender may not come in; nil when it may. Asked at every MAIL that is admitted.
+    func refusal(of sender: ReversePath) -> ServerReply?
+
+    /// Why a recipient more may not be taken; nil when it may, and then it counts. Asked at every RCPT that would be
+    /// taken otherwise.
+    func refusalOfRecipient() -> ServerReply?
 
     /// Whether the client is who it says. `answer` is called once, on the event loop, now or later; the session may be
     /// gone by then.

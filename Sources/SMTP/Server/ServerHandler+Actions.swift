@@ -34,7 +34,7 @@ extension ServerHandler {
     }
 
     private func append(_ reply: ServerReply) {
-        output.writeStaticString(reply.line)
+        reply.write(to: &output)
         if reply.code >= 500 { receiver.refused(reply) }
     }
 

@@ -65,7 +65,13 @@ extension ServerHandler {
         }
         do throws(CommandFault) {
             let command = try parse(length)
-            return machine.received(command, admission: receiver.admission())
+            switch command {
+            case .mail(let mail):
+                return machine.received(
+                    command, admission: receiver.admission() ?? receiver.refusal(of: mail.sender))
+            case .rcpt: return machine.received(command, admission: receiver.refusalOfRecipient())
+            default: return machine.received(command, admission: receiver.admission())
+            }
         } catch {
             return machine.received(error)
         }
@@ -151,7 +157,7 @@ extension ServerHandler {
 
     private func check() {
         guard refusal == nil else { return }
-        if decoder.octets > settings.messageSize {
+        if decoder.octets > machine.policy.messageSize {
             refuse(.tooLarge)
         } else if decoder.hasNUL {
             refuse(.containsNUL)

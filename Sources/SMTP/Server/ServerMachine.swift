@@ -88,7 +88,7 @@ package struct ServerMachine: Sendable {
     /// What the client called itself; nil before EHLO and HELO.
     package private(set) var hello: (name: String, extended: Bool)?
     package private(set) var isEncrypted = false
-    var policy: Policy
+    package internal(set) var policy: Policy
     /// The client has proved who it is.
     package var isLoggedIn = false
     var exchange: LoginExchange?
@@ -121,12 +121,13 @@ package struct ServerMachine: Sendable {
         return .greet
     }
 
-    /// - Parameter admission: why no mail may come in right now; nil when it may.
+    /// - Parameter admission: why no mail may come in right now, or not from or to whom the command names; nil when it
+    ///   may.
     package mutating func received(_ command: Command, admission: @autoclosure () -> ServerReply?) -> Action {
         guard phase == .commands else { return .nothing }
         switch command {
         case .mail(let command): return mail(command, admission)
-        case .rcpt(let path, let request): return recipient(path, request)
+        case .rcpt(let path, let request): return recipient(path, request, admission)
         case .data: return data(admission)
         case .bdat(let octets, let last): return beginChunk(octets, last: last, admission)
         case .hello(let name, let extended):
@@ -227,25 +228,30 @@ package struct ServerMachine: Sendable {
         return .reply(.senderOk)
     }
 
-    private mutating func recipient(_ path: ForwardPath, _ request: RecipientRequest?) -> Action {
+    private mutating func recipient(
+        _ path: ForwardPath, _ request: RecipientRequest?, _ admission: () -> ServerReply?
+    ) -> Action {
         guard let smtpUTF8 = envelope?.smtpUTF8, transfer == .none else {
             return refuse(hello == nil ? .helloFirst : .badSequence)
         }
         switch path {
         case .postmaster:
             guard let postmaster = policy.postmaster else { return refuse(.noPostmaster) }
-            return add(postmaster, nonASCII: false, request)
+            return add(postmaster, nonASCII: false, request, admission)
         case .address(let address, let nonASCII):
             guard policy.mayRelay else { return refuse(.relayDenied) }
             guard smtpUTF8 || !nonASCII else { return refuse(.needsSMTPUTF8) }
-            return add(address, nonASCII: nonASCII, request)
+            return add(address, nonASCII: nonASCII, request, admission)
         }
     }
 
-    private mutating func add(_ recipient: Address, nonASCII: Bool, _ request: RecipientRequest?) -> Action {
+    private mutating func add(
+        _ recipient: Address, nonASCII: Bool, _ request: RecipientRequest?, _ admission: () -> ServerReply?
+    ) -> Action {
         // A repeated recipient gets one copy and a friendly answer.
         if envelope?.contains(recipient) == true { return .reply(.recipientOk) }
         guard (envelope?.recipients.count ?? 0) < policy.recipients else { return .reply(.tooManyRecipients) }
+        if let refusal = admission() { return refuse(refusal) }
         envelope?.add(recipient, nonASCII: nonASCII, request)
         return .reply(.recipientOk)
     }

@@ -1,10 +1,31 @@
-/// A reply of ours, whole and constant: writing one is a copy of a few octets.
+package import NIOCore
+
+/// A reply of ours, constant but for a time of day: writing one is a copy of a few octets.
 package struct ServerReply: Hashable, Sendable {
-    /// Code, enhanced status (RFC 2034 section 4), text and CRLF.
+    /// Code, enhanced status (RFC 2034 section 4), text and CRLF; without its end where ``hour`` follows.
     package let line: StaticString
+    /// A full hour of UTC that the text ends with, 0 to 23.
+    package let hour: Int?
 
     package init(_ line: StaticString) {
         self.line = line
+        hour = nil
+    }
+
+    /// - Parameters:
+    ///   - line: up to where the time of day stands.
+    ///   - hour: 0 to 23; `14:00 UTC` and CRLF are added.
+    package init(_ line: StaticString, hour: Int) {
+        self.line = line
+        self.hour = hour
+    }
+
+    package func write(to buffer: inout ByteBuffer) {
+        buffer.writeStaticString(line)
+        guard let hour else { return }
+        buffer.writeInteger(UInt8(truncatingIfNeeded: 48 + hour / 10))
+        buffer.writeInteger(UInt8(truncatingIfNeeded: 48 + hour % 10))
+        buffer.writeStaticString(":00 UTC\r\n")
     }
 
     /// 200 to 599.
@@ -14,15 +35,19 @@ package struct ServerReply: Hashable, Sendable {
 
     /// Without its CRLF.
     package var text: String {
-        line.withUTF8Buffer { String(decoding: $0.dropLast(2), as: UTF8.self) }
+        var buffer = ByteBuffer()
+        write(to: &buffer)
+        return String(decoding: buffer.readableBytesView.dropLast(2), as: UTF8.self)
     }
 
     package static func == (left: ServerReply, right: ServerReply) -> Bool {
-        left.line.withUTF8Buffer { left in right.line.withUTF8Buffer { left.elementsEqual($0) } }
+        left.hour == right.hour
+            && left.line.withUTF8Buffer { left in right.line.withUTF8Buffer { left.elementsEqual($0) } }
     }
 
     package func hash(into hasher: inout Hasher) {
         line.withUTF8Buffer { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        hasher.combine(hour)
     }
 }
 
@@ -54,6 +79,9 @@ extension ServerReply {
         ServerReply("454 4.7.0 Temporary authentication failure, try again later\r\n")
     }
     package static var loginGone: ServerReply { ServerReply("421 4.7.0 Your login is no longer valid\r\n") }
+    package static var tooManySessions: ServerReply {
+        ServerReply("421 4.7.0 Too many connections of this customer\r\n")
+    }
     package static var tooManyLogins: ServerReply {
         ServerReply("421 4.7.0 Too many failed logins from your address, try again later\r\n")
     }
@@ -75,6 +103,15 @@ extension ServerReply {
 
     // Refusals by policy.
     package static var relayDenied: ServerReply { ServerReply("550 5.7.1 Relay access denied\r\n") }
+    package static var senderNotOwn: ServerReply {
+        ServerReply("550 5.7.1 Sender address is not yours to use\r\n")
+    }
+    package static var authorNotOwn: ServerReply {
+        ServerReply("550 5.7.1 From: address is not yours to use\r\n")
+    }
+    package static var authorUnclear: ServerReply {
+        ServerReply("550 5.7.1 From: header field missing, repeated or not understood\r\n")
+    }
     package static var noPostmaster: ServerReply { ServerReply("550 5.1.1 No such mailbox here\r\n") }
     package static var tooManyRecipients: ServerReply { ServerReply("452 4.5.3 Too many recipients\r\n") }
     package static var tooLarge: ServerReply { ServerReply("552 5.3.4 Message too large\r\n") }

@@ -18,6 +18,8 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
     var verdict: ServerReply?
     var refusal: ServerReply?
     var drained: (() -> Void)?
+    var senderRefusal: ServerReply?
+    var recipientRefusal: ServerReply?
     var logins: [Login] = []
     /// Given at once; nil waits for `loginAnswer` to be called.
     var loginVerdict: ServerMachine.LoginVerdict?
@@ -25,6 +27,10 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
     var answer: ((ServerMachine.Verdict) -> Void)?
 
     func admission() -> ServerReply? { room }
+
+    func refusal(of sender: ReversePath) -> ServerReply? { senderRefusal }
+
+    func refusalOfRecipient() -> ServerReply? { recipientRefusal }
 
     func begin(
         _ envelope: Envelope, _ facts: ServerSessionFacts, content: inout ByteBuffer, drained: @escaping () -> Void

@@ -1,0 +1,46 @@
+import Mail
+import Testing
+
+@testable import Intake
+
+struct HabitTests {
+    private let monday = Timestamp(milliseconds: 20_780 * 86_400_000)
+
+    /// A customer that has sent so many recipients in one hour of each of some days.
+    private func habit(of count: Int, days: Int) -> Habit {
+        var habit = Habit()
+        for day in 0..<days { _ = habit.sent(count, at: monday + .days(Int64(day)) + .hours(9)) }
+        return habit
+    }
+
+    @Test
+    func `ten times the busiest hour is a burst, told once an hour`() {
+        var habit = habit(of: 300, days: 5)
+        let today = monday + .days(5)
+        #expect(habit.sent(3_000, at: today) == nil)
+        #expect(habit.sent(10, at: today) == Habit.Burst(count: 3_010, usual: 300))
+        #expect(habit.sent(10_000, at: today + .minutes(30)) == nil)
+        #expect(habit.sent(4_000, at: today + .hours(1)) == Habit.Burst(count: 4_000, usual: 300))
+    }
+
+    @Test
+    func `who has no habit, or sends little, has no bursts`() {
+        var new = habit(of: 10, days: 2)
+        #expect(new.sent(1_000_000, at: monday + .days(2)) == nil)
+        var small = habit(of: 1, days: 10)
+        #expect(small.sent(1_000, at: monday + .days(10)) == nil)
+        #expect(small.sent(1, at: monday + .days(10)) != nil)
+        var growing = habit(of: 1_000, days: 10)
+        #expect(growing.sent(9_000, at: monday + .days(10)) == nil)
+    }
+
+    @Test
+    func `outlives a restart, and keeps two weeks`() {
+        let habit = habit(of: 300, days: 40)
+        #expect(habit.text.split(separator: " ").count == 14)
+        var again = Habit(habit.text + " nonsense 1:2:3 -4:5 :")
+        #expect(again.text == habit.text)
+        #expect(again.sent(5_000, at: monday + .days(40)) == Habit.Burst(count: 5_000, usual: 300))
+        #expect(Habit("").text.isEmpty)
+    }
+}
