@@ -35,8 +35,8 @@ import Foundation
             ServeCommand.self, ConfigCommand.self, IPMapCommand.self, QueueCommand.self, TraceCommand.self,
             MessageExplainCommand.self, AuditCommand.self, BackupCommand.self, RestoreCommand.self,
             SupportBundleCommand.self, CompletionCommand.self, ManualCommand.self, RepliesCommand.self,
-            SourceCommand.self, SiteCommand.self, CustomerCommand.self, CredentialCommand.self, ReloadCommand.self,
-            TopCommand.self, FilterCommand.self,
+            SourceCommand.self, SiteCommand.self, CustomerCommand.self, CredentialCommand.self, ImportCommand.self,
+            ReloadCommand.self, TopCommand.self, FilterCommand.self,
         ])
 
     static func main() {

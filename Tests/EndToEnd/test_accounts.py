@@ -4,6 +4,7 @@ import base64
 import json
 import random
 import smtplib
+import socket
 import ssl
 import threading
 import time
@@ -176,6 +177,8 @@ def test_accounts_and_what_the_file_declares(world):
     assert "no customer" in world.refused("credential", "add", "acme", "--user", "app1")
     world.command("customer", "add", "acme", "--network", "127.0.0.0/8", "--language", "de")
     assert "already" in world.refused("customer", "add", "acme")
+    assert "127.0.0.0/8" in world.command("customer", "show", "acme")
+    assert "192.0.2.0/24" in world.command("customer", "show", "far")
     client = world.client(tls=False)
     assert send(client, "one") == {}
     world.command("customer", "set", "acme", "--network", "none")
@@ -188,3 +191,116 @@ def test_accounts_and_what_the_file_declares(world):
     world.command("customer", "remove", "acme")
     assert "no customer" in world.refused("customer", "set", "acme", "--network", "none")
     assert "far" in world.command("customer", "list")
+
+
+def test_nobody_sends_as_another_customer(world):
+    world.command("customer", "add", "acme", "--sender", "acme.example", "--sender", "*.acme.example")
+    world.command("customer", "add", "shop")
+    acme, shop = (world.login(name, name) for name in ("acme", "shop"))
+    client = world.client()
+    client.login("shop", shop)
+    assert client.mail("boss@acme.example") == (550, b"5.7.1 Sender address is not yours to use")
+    assert client.mail("boss@mail.acme.example")[0] == 550
+    with pytest.raises(smtplib.SMTPDataError) as refusal:
+        client.sendmail("x@shop.example", ["reader@sink.example"], letter("forged", "Boss <boss@acme.example>"))
+    assert refusal.value.smtp_error == b"5.7.1 From: address is not yours to use"
+    for author in ("", "x@shop.example\r\nFrom: x@shop.example", "a b <c", "boss@acme.example, x@shop.example"):
+        with pytest.raises(smtplib.SMTPDataError):
+            client.sendmail("x@shop.example", ["reader@sink.example"], letter("forged", author))
+    with pytest.raises(smtplib.SMTPDataError):
+        client.sendmail("x@shop.example", ["reader@sink.example"], b"no header at all\r\n")
+    assert client.sendmail("x@shop.example", ["reader@sink.example"], letter("own", "x@shop.example")) == {}
+    other = world.client()
+    other.login("acme", acme)
+    assert other.mail("x@shop.example")[0] == 550, "only what it has declared"
+    folded = letter("boss", "The\r\n Boss <b@x.acme.example>")
+    assert other.sendmail("boss@acme.example", ["reader@sink.example"], folded) == {}
+    assert other.sendmail("", ["reader@sink.example"], letter("notice", "mailer-daemon@acme.example")) == {}
+    for name in ("own", "boss", "notice"):
+        world.wait_for(name)
+    assert "forged" not in world.ids()
+
+
+def sent(client):
+    """Whether one more message is taken."""
+    try:
+        return send(client, "more", "a@acme.example") == {}
+    except smtplib.SMTPException:
+        return False
+    finally:
+        client.close()
+
+
+def letter(name, author):
+    """A message of this author; nothing in place of the field where that is empty."""
+    head = f"From: {author}\r\n" if author else ""
+    return (f"{head}Subject: {name}\r\nX-Test-ID: {name}\r\nMessage-ID: <{name}@test.example>\r\n"
+            f"Date: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\nhello\r\n").encode()
+
+
+def test_limits_say_when_to_come_back(world):
+    world.command("customer", "add", "acme", "--network", "127.0.0.0/8", "--limit", "recipients_per_day=5",
+                  "--limit", "message_size=2KB", "--limit", "sessions=2")
+    first, second, third = (world.client(tls=False) for _ in range(3))
+    assert first.mail("a@acme.example", ["SIZE=5000"])[0] == 552
+    assert third.mail("a@acme.example")[0] == 421
+    refused = second.sendmail(
+        "a@acme.example", [f"reader{number}@sink.example" for number in range(7)], letter("five", "a@acme.example"))
+    wanted = (450, b"4.7.1 Too many recipients today, try again after 00:00 UTC")
+    assert refused == {"reader5@sink.example": wanted, "reader6@sink.example": wanted}
+    world.wait_for("five")
+    second.mail("a@acme.example")
+    assert second.rcpt("reader@sink.example")[0] == 450
+    world.command("customer", "set", "acme", "--limit", "recipients_per_day=none")
+    for each in (first, second):
+        each.quit()
+    wait_until(lambda: sent(world.client(tls=False)), 60, "there is room for more")
+    assert "no limit" in world.refused("customer", "set", "acme", "--limit", "recipients=5")
+
+
+def test_accounts_of_a_postfix_are_taken_over(world):
+    files = world.folder / "old"
+    files.mkdir()
+    (files / "logins").write_text("@shop.example shop@shop.example\n")
+    (files / "users").write_text("shop@shop.example s3cret pass\nold:{SSHA}abc\n")
+    (files / "main.cf").write_text(
+        f"mynetworks = 127.0.0.0/8 198.51.100.0/24\nsmtpd_sender_login_maps = hash:{files}/logins\n")
+    words = ("import", "postfix", "--main", files / "main.cf", "--passwords", files / "users")
+    dry = world.command(*words, "--dry-run", check=False)
+    assert "customer postfix, networks 198.51.100.0/24" in dry and "shop.example" in dry and "s3cret" not in dry
+    assert world.command("credential", "list") == "", "a dry run does nothing"
+    assert "users:2: the password of old is kept as SSHA" in world.refused(*words)
+    client = world.client()
+    client.login("shop@shop.example", "s3cret pass")
+    assert client.mail("x@elsewhere.example")[0] == 550
+    assert client.sendmail("x@shop.example", ["reader@sink.example"], letter("moved", "x@shop.example")) == {}
+    world.wait_for("moved")
+
+
+def test_a_load_balancer_says_whose_a_connection_is(folder, started):
+    world = World(folder, started)
+    world.figaro.settings["listeners"].append(
+        {"address": "127.0.0.1", "port": free_port(), "tls": "none", "proxy_protocol": ["127.0.9.9/32"]})
+    world.figaro.write_configuration()
+    world.figaro.stop()
+    world.figaro.start()
+    world.command("customer", "add", "acme", "--network", "198.51.100.0/24")
+
+    def answer(header, source="127.0.9.9"):
+        """What a client behind the load balancer gets to RCPT."""
+        with socket.create_connection(
+                ("127.0.0.1", world.figaro.settings["listeners"][1]["port"]), timeout=30,
+                source_address=(source, 0)) as connection:
+            connection.sendall(header + b"EHLO x\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<b@sink.example>\r\nQUIT\r\n")
+            try:
+                return connection.makefile("rb").read()
+            except ConnectionResetError:
+                return b""
+
+    ours = b"PROXY TCP4 198.51.100.7 127.0.0.1 4000 25\r\n"
+    assert b"250 2.1.5" in answer(ours)
+    binary = bytes([198, 51, 100, 7, 127, 0, 0, 1, 15, 160, 0, 25])
+    assert b"250 2.1.5" in answer(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + binary)
+    assert b"550 5.7.1 Relay access denied" in answer(b"PROXY TCP4 203.0.113.7 127.0.0.1 4000 25\r\n")
+    assert answer(b"") == b"", "a load balancer that does not say it"
+    assert b"550 5.7.1 Relay access denied" in answer(ours, "127.0.9.8"), "anybody else is who it is"
