@@ -157,7 +157,7 @@ def test_the_postmaster_is_told_once_of_a_hold(folder, started):
     figaro.start()
     # A crash repeats at most what was delivered and not yet written down.
     told = lambda: {email.message_from_bytes(content)["Message-ID"] for _, content in list(house.messages)
-                    if b"burn" in content}
+                    if b"is held" in content}
     wait_until(lambda: len(told()) == 2, 60, "another hold, another notice")
     wait_until(lambda: "notice" not in book.read_text(), 20, "it is written down that it was told")
     figaro.kill()

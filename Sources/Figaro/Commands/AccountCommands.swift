@@ -18,7 +18,7 @@ struct AccountOptions: ParsableArguments {
                 + "that no other customer has. `none` takes all away.", valueName: "sender"))
     var senders: [String] = []
     @Option(
-        help: ArgumentHelp("Who is told when the customer is held; `none` for nobody.", valueName: "address"))
+        help: ArgumentHelp("Who is told when the customer is held; `none` for nobody.", valueName: "mail"))
     var administrator: String?
     @Option(
         name: .customLong("limit"),
