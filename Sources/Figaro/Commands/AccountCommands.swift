@@ -14,8 +14,8 @@ struct AccountOptions: ParsableArguments {
     @Option(
         name: .customLong("sender"),
         help: ArgumentHelp(
-            "A domain, *.domain or address that it may send from; may be given several times. Without any it may use all "
-                + "that no other customer has. `none` takes all away.", valueName: "sender"))
+            "A domain, *.domain or address that it may send from; may be given several times. Without any it may use "
+                + "all that no other customer has. `none` takes all away.", valueName: "sender"))
     var senders: [String] = []
     @Option(
         help: ArgumentHelp("Who is told when the customer is held; `none` for nobody.", valueName: "mail"))
@@ -99,7 +99,7 @@ extension CustomerCommand {
                 declares is changed in the file: the answer names the line.
 
                 Example:
-                  figaro customer set acme --sender acme.example --sender *.acme.example --limit recipients_per_hour=2000
+                  figaro customer set acme --sender acme.example --limit recipients_per_hour=2000
 
                 Exit codes: 0 changed, 1 refused or no relay answers, 64 wrong usage, 78 the configuration is wrong.
                 """)
