@@ -54,9 +54,12 @@ let package = Package(
         .target(
             name: "Filtering", dependencies: ["Mail", nioCore, nioPosix, nioHTTP1, logging], swiftSettings: settings),
         .target(
+            name: "Signing", dependencies: ["Mail", nioCore, nioPosix, crypto, cryptoExtras], swiftSettings: settings),
+        .target(
             name: "Intake",
             dependencies: [
-                "Mail", "SMTP", "Filtering", "Queue", nioCore, nioPosix, nioSSL, logging, crypto, cryptoExtras,
+                "Mail", "SMTP", "Filtering", "Signing", "Queue", nioCore, nioPosix, nioSSL, logging, crypto,
+                cryptoExtras,
             ],
             swiftSettings: settings),
         .target(name: "DNS", dependencies: ["Mail", "CUnbound", "CIDN", nioCore, deque], swiftSettings: settings),
@@ -68,9 +71,8 @@ let package = Package(
         .executableTarget(
             name: "Figaro",
             dependencies: [
-                "Mail", "SMTP", "Filtering", "Queue", "Storage", "Intake", "DNS", "Delivery", "Console", nioCore,
-                nioPosix, nioSSL,
-                logging,
+                "Mail", "SMTP", "Filtering", "Signing", "Queue", "Storage", "Intake", "DNS", "Delivery", "Console",
+                nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -112,6 +114,8 @@ let package = Package(
         .testTarget(
             name: "FilteringTests", dependencies: ["Filtering", "Mail", nioCore, nioPosix, nioHTTP1, logging],
             swiftSettings: settings),
+        .testTarget(
+            name: "SigningTests", dependencies: ["Signing", "Mail", nioCore, nioPosix], swiftSettings: settings),
         .testTarget(
             name: "IntakeTests",
             dependencies: [

@@ -10,8 +10,9 @@ private let allowed: [String: Set<String>] = [
     "Queue": ["Mail", "NIOCore", "Logging", "DequeModule", "HeapModule"],
     "Storage": ["Mail", "Queue", "NIOCore", "Logging", "DequeModule", "GRDB", "GRDBSQLite", "Foundation"],
     "Filtering": ["Mail", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "Foundation"],
+    "Signing": ["Mail", "NIOCore", "NIOPosix", "Crypto", "CryptoExtras", "Foundation"],
     "Intake": [
-        "Mail", "SMTP", "Filtering", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "Logging", "Crypto",
+        "Mail", "SMTP", "Filtering", "Signing", "Queue", "NIOCore", "NIOPosix", "NIOSSL", "NIOTLS", "Logging", "Crypto",
         "CryptoExtras", "FoundationEssentials",
     ],
     "Delivery": [
@@ -19,7 +20,7 @@ private let allowed: [String: Set<String>] = [
     ],
     "Console": ["NIOCore", "NIOPosix", "NIOHTTP1"],
     "Figaro": [
-        "Mail", "SMTP", "Filtering", "DNS", "Queue", "Storage", "Intake", "Delivery", "Console", "NIOCore", "NIOPosix",
+        "Mail", "SMTP", "Filtering", "Signing", "DNS", "Queue", "Storage", "Intake", "Delivery", "Console", "NIOCore", "NIOPosix",
         "NIOSSL", "Logging", "ArgumentParser", "Yams", "ServiceLifecycle", "UnixSignals", "Foundation",
     ],
 ]
