@@ -26,6 +26,7 @@ import Foundation
               figaro site list
               figaro customer list
               figaro credential add CUSTOMER --user NAME
+              figaro dkim list
               figaro top
               figaro filter
               figaro reload
@@ -36,7 +37,7 @@ import Foundation
             MessageExplainCommand.self, AuditCommand.self, BackupCommand.self, RestoreCommand.self,
             SupportBundleCommand.self, CompletionCommand.self, ManualCommand.self, RepliesCommand.self,
             SourceCommand.self, SiteCommand.self, CustomerCommand.self, CredentialCommand.self, ImportCommand.self,
-            ReloadCommand.self, TopCommand.self, FilterCommand.self,
+            KeyCommand.self, ReloadCommand.self, TopCommand.self, FilterCommand.self,
         ])
 
     static func main() {

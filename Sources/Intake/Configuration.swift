@@ -1,6 +1,7 @@
 package import Mail
 package import NIOCore
 package import SMTP
+package import Signing
 
 /// What receiving needs to know of the node; decoded and checked by the executable.
 package struct Configuration: Sendable {
@@ -17,11 +18,15 @@ package struct Configuration: Sendable {
     package var postmaster: Address?
     /// How long after its arrival a message is tried.
     package var maxAge: Timestamp.Span
+    /// Signs what is taken; nil signs nothing.
+    package var signer: Signer?
 
     package init(
         hostname: String, listeners: [Listener], certificates: [CertificateFiles] = [], customers: [Customer],
-        limits: Limits = Limits(), postmaster: Address? = nil, maxAge: Timestamp.Span = .days(5)
+        limits: Limits = Limits(), postmaster: Address? = nil, maxAge: Timestamp.Span = .days(5),
+        signer: Signer? = nil
     ) {
+        self.signer = signer
         self.hostname = hostname
         self.listeners = listeners
         self.certificates = certificates

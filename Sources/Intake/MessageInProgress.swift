@@ -3,6 +3,7 @@ import Mail
 import NIOCore
 import Queue
 import SMTP
+import Signing
 
 /// A message whose content is coming in: small ones gather in one buffer, large ones go to a file while they arrive.
 final class MessageInProgress: MessageSink {
@@ -32,6 +33,8 @@ final class MessageInProgress: MessageSink {
     /// Octets handed to the writer, and the last of them written.
     private(set) var written = 0
     private(set) var lastWrite: EventLoopFuture<Void>?
+    /// Set where content goes to a file and is signed.
+    var sealing: Sealing?
     private var writeFailure: String?
     private var isAbandoned = false
 
@@ -81,6 +84,7 @@ final class MessageInProgress: MessageSink {
         }
         if !header.ended {
             content.withUnsafeReadableBytes { header.advance($0) }
+            if header.broken { return .brokenHeader }
             if header.hops > services.configuration.limits.hops { return .tooManyHops }
             let size = header.ended ? header.size : content.readableBytes - header.start
             if size > services.configuration.limits.headerSize { return .headerTooLarge }
@@ -88,7 +92,7 @@ final class MessageInProgress: MessageSink {
         }
         // Until the header has ended it is not known what it lacks.
         if header.ended, content.readableBytes > Self.inlineLimit {
-            addMissing(&content)
+            prepare(&content)
             append(&content, opening: true)
         }
         return nil
@@ -115,17 +119,17 @@ final class MessageInProgress: MessageSink {
                 header.finish()
                 if let refusal = refusalOfAuthors(content) { return answer(.refused(refusal)) }
             }
-            addMissing(&content)
+            prepare(&content)
             if content.readableBytes > Self.inlineLimit { append(&content, opening: true) }
         }
         let kept = Kept(eightBit: eightBit, answer: answer)
         guard let writer else {
             if let filter = services.filter { return screen(content, kept, by: filter) }
-            return commit(.inline(content), size: content.readableBytes, kept)
+            return seal(content, kept)
         }
         if content.readableBytes > 0 { append(&content) }
         if let filter = services.filter { return screen(writer, kept, by: filter) }
-        finish(writer, kept)
+        seal(writer, kept)
     }
 
     func finish(_ writer: any ContentWriter, _ kept: Kept) {
@@ -150,7 +154,14 @@ final class MessageInProgress: MessageSink {
         writer = nil
     }
 
-    // MARK: header fields that are missing
+    // MARK: header fields that are missing, or not wanted
+
+    private func prepare(_ content: inout ByteBuffer) {
+        if header.hasUnwanted {
+            content = HeaderHygiene.cleaned(content, from: header.start, hostname: services.configuration.hostname)
+        }
+        addMissing(&content)
+    }
 
     /// Puts Date and Message-ID behind our Received where the message has none (RFC 5321 section 6.4, RFC 6409
     /// section 8.2).
@@ -180,7 +191,12 @@ final class MessageInProgress: MessageSink {
     // MARK: content in a file
 
     func append(_ content: inout ByteBuffer, opening: Bool = false) {
-        if opening { writer = services.contentFiles.write(for: id, on: loop) }
+        if opening {
+            openSeal(&content)
+            writer = services.contentFiles.write(for: id, on: loop)
+        } else {
+            sealing?.signature.hash(content)
+        }
         guard let writer else { return }
         let bytes = content
         written += bytes.readableBytes
@@ -198,6 +214,7 @@ final class MessageInProgress: MessageSink {
     func rewrite(_ content: ByteBuffer) {
         var content = content
         written = 0
+        sealing = nil
         writer?.restart()
         append(&content)
     }
@@ -245,9 +262,9 @@ final class MessageInProgress: MessageSink {
 
     /// What filters are asked about this content, which begins with octets of ours.
     func question(_ content: ByteBuffer) -> Question {
-        let length = max(0, content.readableBytes - header.start)
+        let length = max(0, content.readableBytes - ours)
         var question = Question(
-            content: content.getSlice(at: content.readerIndex + header.start, length: length) ?? ByteBuffer())
+            content: content.getSlice(at: content.readerIndex + ours, length: length) ?? ByteBuffer())
         question.client = client.description
         question.hello = facts.hello
         question.user = customer

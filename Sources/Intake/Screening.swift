@@ -14,7 +14,7 @@ extension MessageInProgress {
         filter.check(question(content), on: loop).assumeIsolated().whenComplete { [self] result in
             guard var kept = handle(result, size: content.readableBytes, kept, by: filter) else { return }
             let edited = edit(content, &kept)
-            commit(.inline(edited), size: edited.readableBytes, kept.value)
+            seal(edited, kept.value)
         }
     }
 
@@ -23,13 +23,13 @@ extension MessageInProgress {
         let octets = written
         guard octets - header.start <= filter.configuration.maxSize else {
             let handled = handle(.success(filter.unasked(.tooLarge)), size: octets, kept, by: filter)
-            if let handled { finish(writer, handled.value) }
+            if let handled { seal(writer, handled.value) }
             return
         }
         guard filter.reserve(octets) else {
             let result = filter.unasked(.unavailable("too much is being checked"))
             let handled = handle(.success(result), size: octets, kept, by: filter)
-            if let handled { finish(writer, handled.value) }
+            if let handled { seal(writer, handled.value) }
             return
         }
         read(after: lastWrite).assumeIsolated().whenComplete { [self] result in
@@ -43,8 +43,8 @@ extension MessageInProgress {
                     filter.release(octets)
                     guard var kept = handle(result, size: octets, kept, by: filter) else { return }
                     let edited = edit(content, &kept)
-                    if !kept.changes.isEmpty { rewrite(edited) }
-                    finish(writer, kept.value)
+                    guard !kept.changes.isEmpty else { return seal(writer, kept.value) }
+                    seal(writer, rewritten: edited, kept.value)
                 }
             }
         }
@@ -82,7 +82,7 @@ extension MessageInProgress {
 
     private func edit(_ content: ByteBuffer, _ taken: inout Taken) -> ByteBuffer {
         guard !taken.changes.isEmpty else { return content }
-        var edits = HeaderEdits(content: content, start: header.start, eightBit: taken.value.eightBit)
+        var edits = HeaderEdits(content: content, start: ours, eightBit: taken.value.eightBit)
         edits.apply(taken.changes)
         taken.value.eightBit = edits.eightBit
         taken.value.screening = taken.value.screening?.with(changes: edits.notes)

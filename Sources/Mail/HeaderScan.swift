@@ -19,6 +19,10 @@ package struct HeaderScan: Sendable {
     package private(set) var ended = false
     /// The first line is neither a field nor empty: the text begins without a header.
     package private(set) var missing = false
+    /// A line after the first fields is none, and no empty line came before it: readers disagree what it means.
+    package private(set) var broken = false
+    /// There are fields that may have to be taken out.
+    package private(set) var hasUnwanted = false
     /// Where the next line to look at begins.
     private var position: Int
     package let start: Int
@@ -77,6 +81,7 @@ package struct HeaderScan: Sendable {
     private mutating func noField() {
         ended = true
         missing = fields == 0
+        broken = fields > 0
     }
 
     /// White space before the colon is old but read (RFC 5322 section 4.5).
@@ -90,15 +95,21 @@ package struct HeaderScan: Sendable {
     private mutating func note(_ content: UnsafeRawBufferPointer, _ range: Range<Int>) {
         let name = range.lowerBound..<Self.nameEnd(content, range)
         switch name.count {
+        case 3: hasUnwanted = hasUnwanted || Self.equal(content, name, "bcc")
         case 4:
             hasDate = hasDate || Self.equal(content, name, "date")
             guard Self.equal(content, name, "from") else { return }
             isInAuthors = authorFields == 0
             authorFields += 1
         case 8: hops += Self.equal(content, name, "received") ? 1 : 0
-        case 10: hasMessageID = hasMessageID || Self.equal(content, name, "message-id")
+        case 10:
+            hasMessageID = hasMessageID || Self.equal(content, name, "message-id")
+            hasUnwanted = hasUnwanted || Self.equal(content, name, "resent-bcc")
+        case 11: hasUnwanted = hasUnwanted || Self.equal(content, name, "return-path")
+        case 22: hasUnwanted = hasUnwanted || Self.equal(content, name, "authentication-results")
         default: break
         }
+        if name.count > 9, Self.equal(content, name.prefix(9), "x-figaro-") { hasUnwanted = true }
     }
 
     private static func nameEnd(_ content: UnsafeRawBufferPointer, _ range: Range<Int>) -> Int {

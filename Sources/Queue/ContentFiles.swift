@@ -32,6 +32,9 @@ package protocol ContentWriter: AnyObject, Sendable {
     /// Appends in the order of the calls; the future tells when these octets were written.
     func append(_ bytes: ByteBuffer) -> EventLoopFuture<Void>
 
+    /// Puts octets over those that were written at `offset`; it fails, and what comes after it, where they cannot be.
+    func overwrite(_ bytes: ByteBuffer, at offset: Int) -> EventLoopFuture<Void>
+
     /// Forgets what was written: what is appended from now on is the content. Not after ``finish()``.
     func restart()
 

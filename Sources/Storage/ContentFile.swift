@@ -66,6 +66,22 @@ final class ContentFile: Sendable {
         }
     }
 
+    /// Over what is written already.
+    func overwrite(_ bytes: ByteBuffer, at offset: Int) throws {
+        try writing { descriptor in
+            try bytes.withUnsafeReadableBytes { bytes in
+                var done = 0
+                while done < bytes.count {
+                    let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+                    let count = pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+                    if count < 0, errno == EINTR { continue }
+                    guard count > 0 else { throw StoreFailure(errno: errno, "cannot write \(path)") }
+                    done += count
+                }
+            }
+        }
+    }
+
     /// Empties it; what fails here fails everything that comes later.
     func restart() {
         try? writing { descriptor in

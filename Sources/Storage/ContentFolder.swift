@@ -134,6 +134,12 @@ final class FolderWriter: ContentWriter {
         return promise.futureResult
     }
 
+    func overwrite(_ bytes: ByteBuffer, at offset: Int) -> EventLoopFuture<Void> {
+        let promise = loop.makePromise(of: Void.self)
+        threads.run(lane) { [file] in promise.completeWith(Result { try file.overwrite(bytes, at: offset) }) }
+        return promise.futureResult
+    }
+
     func restart() {
         threads.run(lane) { [file] in file.restart() }
     }

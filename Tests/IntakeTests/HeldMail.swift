@@ -159,6 +159,15 @@ final class HeldFiles: ContentFiles {
             return promise.futureResult
         }
 
+        func overwrite(_ bytes: ByteBuffer, at offset: Int) -> EventLoopFuture<Void> {
+            let promise = loop.makePromise(of: Void.self)
+            files.disk.execute { [self] in
+                files.state.withLock { _ = $0.files[name]?.setBuffer(bytes, at: offset) }
+                promise.succeed()
+            }
+            return promise.futureResult
+        }
+
         func restart() {
             files.disk.execute { [self] in files.state.withLock { $0.files[name] = ByteBuffer() } }
         }

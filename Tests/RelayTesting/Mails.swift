@@ -206,6 +206,10 @@ package final class NotingContents: ContentFiles {
 
         func append(_ bytes: ByteBuffer) -> EventLoopFuture<Void> { loop.makeSucceededVoidFuture() }
 
+        func overwrite(_ bytes: ByteBuffer, at offset: Int) -> EventLoopFuture<Void> {
+            loop.makeSucceededVoidFuture()
+        }
+
         func restart() {}
 
         func finish() -> EventLoopFuture<Content> {

@@ -39,6 +39,8 @@ struct NodeConfiguration: Sendable {
     var history = History.Configuration()
     /// What checks mail before it is accepted; nil: nothing does.
     var filter: Filtering.Configuration?
+    /// What mail is signed with.
+    var keys = KeySection()
     /// Where each value stands in the file, by its path.
     var places: [String: Place] = [:]
 

@@ -85,15 +85,16 @@ struct NodeConfigurationFile {
         let log = section.optional("log")?.section(self.log) ?? LogSettings()
         let history = section.optional("history")?.section(self.history) ?? History.Configuration()
         guard let hostname, let spool, let control, let listeners, let customers else { return nil }
+        let keys = section.optional("dkim")?.section(self.dkim) ?? KeySection()
         let intake = Intake.Configuration(
             hostname: hostname, listeners: listeners, certificates: certificates, customers: customers, limits: limits,
-            postmaster: postmaster, maxAge: delivery.maxAge)
+            postmaster: postmaster, maxAge: delivery.maxAge, signer: keys.signer)
         return NodeConfiguration(
             hostname: hostname, spool: spool, control: control, user: user, intake: intake,
             minimumDiskFree: minimumDiskFree, planner: delivery.planner, session: delivery.session,
             allow: delivery.allow,
             resolver: resolver, namesToCheck: names, ipmaps: ipmaps, replies: replies, metrics: metrics, log: log,
-            notices: notices, history: history, filter: filter)
+            notices: notices, history: history, filter: filter, keys: keys)
     }
 
     private func machineName(_ section: Section) -> String? {

@@ -118,6 +118,7 @@ extension ServerReply {
     package static var headerTooLarge: ServerReply { ServerReply("552 5.3.4 Message header too large\r\n") }
     package static var tooManyHops: ServerReply { ServerReply("554 5.4.6 Too many hops, this is a loop\r\n") }
     package static var longLine: ServerReply { ServerReply("554 5.6.0 A line of the message is too long\r\n") }
+    package static var brokenHeader: ServerReply { ServerReply("554 5.6.0 A line of the header is no field\r\n") }
     package static var noLineEnd: ServerReply { ServerReply("554 5.6.0 Message does not end with a line end\r\n") }
     package static var containsNUL: ServerReply { ServerReply("554 5.6.0 Message contains a NUL octet\r\n") }
 
