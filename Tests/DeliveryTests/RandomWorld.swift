@@ -172,6 +172,8 @@ struct RandomWorld {
         case 0:
             watch.refused(plan, isRange: false)
             watch.charging = (plan.source.name, nil)
+            // What would come from this source alone was refused with it, and goes from others.
+            bound = bound.filter { $0.value != plan.source.name }
             answer = .said(554, nil, "blocked using x", at: .banner)
         case 1: answer = PhaseAnswer(phase: .connect, answer: .trouble(.timeout, "timed out"))
         case 2:
