@@ -43,8 +43,8 @@ extension IPMap {
 }
 
 extension IPMap.Relay {
-    /// Why the filter's word about a message keeps it from this relay; nil: it does not. What was asked of no filter, as
-    /// our own notices, passes; what one was to see and did not see does not.
+    /// Why the filter's word about a message keeps it from this relay; nil: it does not. What no filter was asked
+    /// about, as our own notices, passes; what one was to see and did not see does not.
     package func objection(to message: QueuedMessage) -> String? {
         guard let scoreLimit else { return nil }
         if message.verdict == .unscanned { return "relay \(name) takes nothing that was not scanned" }
