@@ -15,7 +15,7 @@ from servers.receiver import Receiver
 def test_mail_refused_by_half_of_the_addresses_comes_from_the_other_half(phase, folder, started):
     receiver = started(Receiver(folder / "receiver", "--refuse-half", phase))
     figaro = started(Figaro(folder / "figaro", receiver.port, messages_per_session=1, budget=20,
-                            configuration={"delivery": {"schedule": ["1s"]}}))
+                            configuration={"delivery": {"schedule": ["1s"]}, "containment": {"range_breaker": 254}}))
     figaro.start()
     count = 60
     load = started(Load(folder, figaro.port, "r", messages=count, sessions=4))
@@ -32,7 +32,7 @@ def test_mail_refused_by_half_of_the_addresses_comes_from_the_other_half(phase, 
 def test_the_trace_tells_the_story_of_a_refusal(folder, started):
     receiver = started(Receiver(folder / "receiver", "--refuse-half", "rcpt"))
     figaro = started(Figaro(folder / "figaro", receiver.port, messages_per_session=1, budget=20,
-                            configuration={"delivery": {"schedule": ["1s"]}}))
+                            configuration={"delivery": {"schedule": ["1s"]}, "containment": {"range_breaker": 254}}))
     figaro.start()
     identifiers = []
     with smtplib.SMTP("127.0.0.1", figaro.port, "customer.example", timeout=30) as client:
