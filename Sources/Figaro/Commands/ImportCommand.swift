@@ -20,7 +20,7 @@ struct ImportCommand: ParsableCommand {
 
                 Examples:
                   figaro import postfix --main /etc/postfix/main.cf --dry-run
-                  figaro import postfix --main /etc/postfix/main.cf --passwords /root/sasl-users --customer office
+                  figaro import postfix --main /etc/postfix/main.cf --passwords /etc/postfix/sasl-users
 
                 Exit codes: 0 all is taken over, 1 something is not, 64 wrong usage, 66 a file cannot be read, 78 the \
                 configuration is wrong.
