@@ -58,10 +58,32 @@ struct KeyCommand: ParsableCommand {
         algorithm == .rsa ? name : "\(name)-ed"
     }
 
-    static func make(_ algorithm: SigningKey.Algorithm) throws(KeyFolder.Failure) -> SigningKey {
+    private static func made(_ algorithm: SigningKey.Algorithm) throws(KeyFolder.Failure) -> SigningKey {
         do { return try SigningKey(making: algorithm) } catch {
             throw KeyFolder.Failure("no key could be made: \(error)")
         }
+    }
+
+    /// Makes a key of each kind and prints their records.
+    static func make(
+        _ algorithms: [SigningKey.Algorithm], of domain: String, named name: String, _ state: KeyFolder.State,
+        in folder: KeyFolder, _ owner: UserAccount?
+    ) throws(KeyFolder.Failure) {
+        for algorithm in algorithms {
+            let key = try made(algorithm)
+            let selector = selector(name, algorithm)
+            try folder.add(key, domain: domain, selector: selector, state, owner: owner)
+            Terminal.say(KeyRecord.line(domain, selector, key))
+        }
+    }
+
+    /// What the next key is called: today's date where nobody said.
+    static func name(_ asked: String?) throws -> String {
+        let name = asked ?? KeyRecord.today()
+        guard NodeConfigurationFile.selector(name) != nil else {
+            throw ValidationError("“\(Visible.text(name))” is no selector")
+        }
+        return name
     }
 
     static func domain(_ text: String) throws -> String {
@@ -90,21 +112,13 @@ struct KeyCommand: ParsableCommand {
 
         func run() throws {
             let domain = try KeyCommand.domain(domain)
-            let name = selector ?? KeyRecord.today()
-            guard NodeConfigurationFile.selector(name) != nil else {
-                throw ValidationError("“\(Visible.text(name))” is no selector")
-            }
+            let name = try KeyCommand.name(selector)
             try target.run { folder, owner throws(KeyFolder.Failure) in
                 if try folder.entries().contains(where: { $0.domain == domain }) {
                     throw KeyFolder.Failure(
                         "\(domain) has a key already; `figaro dkim rotate \(domain)` makes the next one")
                 }
-                for algorithm in algorithm.algorithms {
-                    let key = try KeyCommand.make(algorithm)
-                    let selector = KeyCommand.selector(name, algorithm)
-                    try folder.add(key, domain: domain, selector: selector, .signs, owner: owner)
-                    Terminal.say(KeyRecord.line(domain, selector, key))
-                }
+                try KeyCommand.make(algorithm.algorithms, of: domain, named: name, .signs, in: folder, owner)
             }
         }
     }
@@ -158,10 +172,7 @@ struct KeyCommand: ParsableCommand {
 
         func run() throws {
             let domain = try KeyCommand.domain(domain)
-            let name = selector ?? KeyRecord.today()
-            guard NodeConfigurationFile.selector(name) != nil else {
-                throw ValidationError("“\(Visible.text(name))” is no selector")
-            }
+            let name = try KeyCommand.name(selector)
             try target.run { folder, owner throws(KeyFolder.Failure) in
                 if isSwitch {
                     try folder.switchOver(domain)
@@ -175,13 +186,11 @@ struct KeyCommand: ParsableCommand {
                 guard !own.contains(where: { $0.state == .next }) else {
                     throw KeyFolder.Failure("\(domain) has keys that wait; --switch has them sign")
                 }
+                var algorithms: [SigningKey.Algorithm] = []
                 for entry in own where entry.state == .signs {
-                    let algorithm = try KeyFolder.key(entry.path).algorithm
-                    let key = try KeyCommand.make(algorithm)
-                    let selector = KeyCommand.selector(name, algorithm)
-                    try folder.add(key, domain: domain, selector: selector, .next, owner: owner)
-                    Terminal.say(KeyRecord.line(domain, selector, key))
+                    algorithms.append(try KeyFolder.key(entry.path).algorithm)
                 }
+                try KeyCommand.make(algorithms, of: domain, named: name, .next, in: folder, owner)
             }
         }
     }
