@@ -85,16 +85,8 @@ struct CredentialCommand: ParsableCommand {
         @Flag(help: "Print one JSON object per line.") var json = false
 
         func run() throws {
-            var isFirst = true
-            _ = try relay.ask(.account(AccountRequest(verb: .listLogins, name: customer))) { line in
-                if json {
-                    Terminal.say(line)
-                } else if let report = JSONLine.value(LoginReport.self, from: line) {
-                    if isFirst { Terminal.say(LoginReport.header) }
-                    isFirst = false
-                    Terminal.say(report.row)
-                }
-            }
+            _ = try relay.list(
+                .account(AccountRequest(verb: .listLogins, name: customer)), of: LoginReport.self, json: json)
         }
     }
 

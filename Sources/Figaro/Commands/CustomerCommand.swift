@@ -34,16 +34,7 @@ struct CustomerCommand: ParsableCommand {
         @Flag(help: "Print one JSON object per line.") var json = false
 
         func run() throws {
-            var isFirst = true
-            _ = try relay.ask(.customer(CustomerRequest(verb: .list))) { line in
-                if json {
-                    Terminal.say(line)
-                } else if let report = JSONLine.value(CustomerReport.self, from: line) {
-                    if isFirst { Terminal.say(CustomerReport.header) }
-                    isFirst = false
-                    Terminal.say(report.row)
-                }
-            }
+            _ = try relay.list(.customer(CustomerRequest(verb: .list)), of: CustomerReport.self, json: json)
         }
     }
 

@@ -36,16 +36,8 @@ struct SiteCommand: ParsableCommand {
         }
 
         func run() throws {
-            var count = 0
-            let end = try relay.ask(.site(SiteRequest(verb: .list, blocked: blocked, limit: limit))) { line in
-                count += 1
-                if json {
-                    Terminal.say(line)
-                } else if let report = JSONLine.value(SiteReport.self, from: line) {
-                    if count == 1 { Terminal.say(SiteReport.header) }
-                    Terminal.say(report.row)
-                }
-            }
+            let (count, end) = try relay.list(
+                .site(SiteRequest(verb: .list, blocked: blocked, limit: limit)), of: SiteReport.self, json: json)
             guard !json else { return }
             if count == 0 { Terminal.complain(blocked ? "every site may be sent to" : "no site is known yet") }
             if end.more == true { Terminal.complain("and more; --limit shows them") }

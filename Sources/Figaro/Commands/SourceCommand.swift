@@ -52,17 +52,8 @@ struct SourceCommand: ParsableCommand {
         }
 
         func run() throws {
-            var count = 0
             let request = SourceRequest(verb: .list, names: names, state: state, limit: limit)
-            let end = try relay.ask(.source(request)) { line in
-                count += 1
-                if json {
-                    Terminal.say(line)
-                } else if let report = JSONLine.value(SourceReport.self, from: line) {
-                    if count == 1 { Terminal.say(SourceReport.header) }
-                    Terminal.say(report.row)
-                }
-            }
+            let (count, end) = try relay.list(.source(request), of: SourceReport.self, json: json)
             guard !json else { return }
             if count == 0 { Terminal.complain("no source is in that state") }
             if end.more == true { Terminal.complain("and more; --limit shows them") }

@@ -32,7 +32,7 @@ struct AccountChange: Codable, Sendable, Hashable {
 }
 
 /// One login as it goes over the control socket, without its password.
-struct LoginReport: Codable, Sendable, Hashable {
+struct LoginReport: Codable, Sendable, Hashable, TableRow {
     var customer: String
     var user: String
     var made: String

@@ -16,7 +16,7 @@ struct CustomerRequest: Codable, Sendable, Hashable {
 }
 
 /// One customer as it goes over the control socket.
-struct CustomerReport: Codable, Sendable, Hashable {
+struct CustomerReport: Codable, Sendable, Hashable, TableRow {
     struct Burn: Codable, Sendable, Hashable {
         var site: String
         var sources: Int

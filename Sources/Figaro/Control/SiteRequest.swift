@@ -23,7 +23,7 @@ struct SiteRequest: Codable, Sendable, Hashable {
 }
 
 /// One receiver as it goes over the control socket.
-struct SiteReport: Codable, Sendable, Hashable {
+struct SiteReport: Codable, Sendable, Hashable, TableRow {
     struct Host: Codable, Sendable, Hashable {
         var name: String
         var preference: Int

@@ -28,7 +28,7 @@ struct SourceRequest: Codable, Sendable, Hashable {
 }
 
 /// One source as it goes over the control socket.
-struct SourceReport: Codable, Sendable, Hashable {
+struct SourceReport: Codable, Sendable, Hashable, TableRow {
     struct Path: Codable, Sendable, Hashable {
         var site: String
         var cause: String
