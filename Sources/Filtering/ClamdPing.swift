@@ -14,20 +14,8 @@ final class ClamdPing: ChannelInboundHandler {
 
     static func run(at place: NodePlace, on loop: any EventLoop, by deadline: NIODeadline) -> EventLoopFuture<Void> {
         let promise = loop.makePromise(of: Void.self)
-        let ping = NIOLoopBound(ClamdPing(promise), eventLoop: loop)
-        place.connect(loop, timeout: deadline - .now()) { channel in
-            try channel.pipeline.syncOperations.addHandler(ping.value)
-        }.assumeIsolated().whenComplete { result in
-            switch result {
-            case .failure(let error): ping.value.end(NodeFailure("cannot be reached: \(error)"))
-            case .success(let channel):
-                let alarm = loop.assumeIsolated().scheduleTask(deadline: deadline) {
-                    ping.value.end(NodeFailure("did not answer in time"))
-                    channel.close(promise: nil)
-                }
-                channel.closeFuture.whenComplete { _ in alarm.cancel() }
-            }
-        }
+        let ping = ClamdPing(promise)
+        place.converse(ping, on: loop, by: deadline, fail: ping.end)
         return promise.futureResult
     }
 

@@ -47,25 +47,8 @@ final class ClamdScan: ChannelInboundHandler {
         _ content: ByteBuffer, at place: NodePlace, on loop: any EventLoop, by deadline: NIODeadline
     ) -> EventLoopFuture<ClamdAnswer> {
         let promise = loop.makePromise(of: ClamdAnswer.self)
-        let scan = NIOLoopBound(ClamdScan(content: content, promise: promise), eventLoop: loop)
-        let left = deadline - .now()
-        guard left > .zero else {
-            promise.fail(NodeFailure("did not answer in time"))
-            return promise.futureResult
-        }
-        place.connect(loop, timeout: left) { channel in
-            try channel.pipeline.syncOperations.addHandler(scan.value)
-        }.assumeIsolated().whenComplete { result in
-            switch result {
-            case .failure(let error): scan.value.fail(NodeFailure("cannot be reached: \(error)"))
-            case .success(let channel):
-                let alarm = loop.assumeIsolated().scheduleTask(deadline: deadline) {
-                    scan.value.fail(NodeFailure("did not answer in time"))
-                    channel.close(promise: nil)
-                }
-                channel.closeFuture.whenComplete { _ in alarm.cancel() }
-            }
-        }
+        let scan = ClamdScan(content: content, promise: promise)
+        place.converse(scan, on: loop, by: deadline, fail: scan.fail)
         return promise.futureResult
     }
 

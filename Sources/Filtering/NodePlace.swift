@@ -32,6 +32,31 @@ package enum NodePlace: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Has one handler talk to the node over a connection of its own, which is gone at the deadline at the latest.
+    ///
+    /// - Parameter fail: called on the loop where there is no connection, or none any more at the deadline.
+    func converse(
+        _ handler: any ChannelInboundHandler, on loop: any EventLoop, by deadline: NIODeadline,
+        fail: @escaping (NodeFailure) -> Void
+    ) {
+        let left = deadline - .now()
+        guard left > .zero else { return fail(NodeFailure("did not answer in time")) }
+        let bound = NIOLoopBound(handler, eventLoop: loop)
+        connect(loop, timeout: left) { channel in
+            try channel.pipeline.syncOperations.addHandler(bound.value)
+        }.assumeIsolated().whenComplete { result in
+            switch result {
+            case .failure(let error): fail(NodeFailure("cannot be reached: \(error)"))
+            case .success(let channel):
+                let alarm = loop.assumeIsolated().scheduleTask(deadline: deadline) {
+                    fail(NodeFailure("did not answer in time"))
+                    channel.close(promise: nil)
+                }
+                channel.closeFuture.whenComplete { _ in alarm.cancel() }
+            }
+        }
+    }
+
     /// - Parameter prepare: called on the loop before the connection is made.
     func connect(
         _ loop: any EventLoop, timeout: TimeAmount, prepare: @escaping @Sendable (any Channel) throws -> Void
