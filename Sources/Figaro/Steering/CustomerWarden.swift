@@ -37,15 +37,10 @@ final class CustomerWarden: Sendable {
         turn.async { [self] in
             do {
                 if isNew {
-                    var order = order
-                    order.notice = .due
-                    try keep(customer, order)
-                    logger.critical(
-                        "customer held: its mail burns sources",
-                        metadata: ["customer": "\(customer)", "reason": "\(order.reason)"])
+                    try holdAndTell(customer, order, "its mail burns sources")
+                } else {
+                    try hold(customer)
                 }
-                try hold(customer)
-                if isNew { try tell(customer) }
             } catch {
                 logger.critical(
                     "a held customer's mail is not marked as held, it is tried again with its next message",
@@ -62,14 +57,8 @@ final class CustomerWarden: Sendable {
         turn.async { [self] in
             guard book.current.customers[customer] == nil else { return }
             do {
-                var order = StandingOrders.Order(by: Self.habitName, reason: why, since: SystemTime().now())
-                order.notice = .due
-                try keep(customer, order)
-                logger.critical(
-                    "customer held: it sends far more than it ever did",
-                    metadata: ["customer": "\(customer)", "reason": "\(why)"])
-                try hold(customer)
-                try tell(customer)
+                let order = StandingOrders.Order(by: Self.habitName, reason: why, since: SystemTime().now())
+                try holdAndTell(customer, order, "it sends far more than it ever did")
             } catch {
                 logger.critical(
                     "a customer that sends far more than it ever did could not be held",
@@ -112,6 +101,17 @@ final class CustomerWarden: Sendable {
             filter.heldBecause = Self.reason(customer)
             return try queue.steer(SteeringOrder(.release, by: order.by, reason: order.reason), filter)
         }
+    }
+
+    /// A hold that no person ordered: the postmaster is to hear of it, whatever comes between.
+    private func holdAndTell(_ customer: String, _ order: StandingOrders.Order, _ because: String) throws {
+        var order = order
+        order.notice = .due
+        try keep(customer, order)
+        logger.critical(
+            "customer held: \(because)", metadata: ["customer": "\(customer)", "reason": "\(order.reason)"])
+        try hold(customer)
+        try tell(customer)
     }
 
     private func keep(_ customer: String, _ order: StandingOrders.Order) throws {
