@@ -44,9 +44,9 @@ extension MessageInProgress {
     func openSeal(_ content: inout ByteBuffer) {
         guard var signature = begin(content) else { return }
         signature.hashBegun()
-        let placeholder = signature.placeholder
-        content = with(placeholder, content)
-        sealing = Sealing(signature: signature, room: placeholder.readableBytes)
+        let blank = signature.blank
+        content = with(blank, content)
+        sealing = Sealing(signature: signature, room: blank.readableBytes)
     }
 
     /// What is in the file stays as it is.

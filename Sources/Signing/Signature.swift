@@ -37,7 +37,7 @@ package struct Signature: Sendable {
     package mutating func hash(_ further: ByteBuffer) { body.update(further) }
 
     /// Fields of the same length as those of ``fields(on:)``, to be written over later.
-    package var placeholder: ByteBuffer {
+    package var blank: ByteBuffer {
         let hash = String(repeating: "A", count: 44)
         return ByteBuffer(
             string: entries.map { entry in

@@ -65,7 +65,7 @@ import Testing
         }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let fields = try signature.fields(on: loop, hashing: true).wait()
-        #expect(fields.readableBytes == signature.placeholder.readableBytes)
+        #expect(fields.readableBytes == signature.blank.readableBytes)
         return String(buffer: fields)
     }
 
