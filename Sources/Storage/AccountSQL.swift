@@ -2,13 +2,14 @@
 enum AccountSchema {
     /// Each leads from one version to the next; none is ever changed, more may be added.
     static let steps = [
-        """
-        CREATE TABLE account (name TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL, changed INTEGER NOT NULL)
-            WITHOUT ROWID
-        """,
-        "CREATE TABLE habit (name TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
+        [
+            """
+            CREATE TABLE account (name TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL, changed INTEGER NOT NULL)
+                WITHOUT ROWID
+            """
+        ],
+        ["CREATE TABLE habit (name TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID"],
     ]
-    static var version: Int64 { Int64(steps.count) }
     /// 256 KiB of log: people change accounts, not mail.
     static let checkpointPages = 64
 }

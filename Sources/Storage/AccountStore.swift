@@ -31,16 +31,8 @@ package final class AccountStore: Sendable {
         connection = try Connection(path: path, label: "accounts", Connection.Setup(writes: true, cache: 1 << 10))
         let path = path
         try connection.run { access in
-            let found = try access.integer("PRAGMA user_version") ?? 0
-            guard (0...AccountSchema.version).contains(found) else {
-                throw StoreFailure(.failed, "\(path) was written by a later version of figaro (schema \(found))")
-            }
-            if found < AccountSchema.version {
-                try access.transaction {
-                    for step in AccountSchema.steps.dropFirst(Int(found)) { try access.execute(step) }
-                    try access.execute("PRAGMA user_version = \(AccountSchema.version)")
-                }
-            }
+            let found = try access.schema(of: path, upTo: Int64(AccountSchema.steps.count))
+            try access.migrate(from: found, by: AccountSchema.steps)
             try access.execute("PRAGMA wal_autocheckpoint = \(AccountSchema.checkpointPages)")
         }
     }

@@ -114,6 +114,28 @@ struct Access {
 
     func integer(_ sql: String) throws -> Int64? { try Int64.fetchOne(database, sql: sql) }
 
+    /// Which of its versions the file is at, 0 for a new one.
+    ///
+    /// - Throws: ``StoreFailure`` for a version that is not known here.
+    func schema(of path: String, upTo known: Int64) throws -> Int64 {
+        let found = try integer("PRAGMA user_version") ?? 0
+        guard (0...known).contains(found) else {
+            throw StoreFailure(
+                .failed, "\(path) was written by a later version of figaro (schema \(found), this one knows \(known))")
+        }
+        return found
+    }
+
+    /// Brings the file from one version to the last of these; each step is a transaction.
+    func migrate(from version: Int64, by steps: [[String]]) throws {
+        for (number, step) in steps.enumerated().dropFirst(Int(version)) {
+            try transaction {
+                for sql in step { try execute(sql) }
+                try execute("PRAGMA user_version = \(number + 1)")
+            }
+        }
+    }
+
     func text(_ sql: String) throws -> String? { try String.fetchOne(database, sql: sql) }
 
     /// Lets SQL call the body with a blob.

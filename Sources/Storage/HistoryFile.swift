@@ -29,10 +29,7 @@ final class HistoryFile: Sendable {
             path: path, label: "history", Connection.Setup(writes: true, cache: 8 << 10, synchronous: "NORMAL"))
         let now = time.now()
         let lost = try writer.run { access in
-            let found = try access.integer("PRAGMA user_version") ?? 0
-            guard found <= HistorySchema.version else {
-                throw StoreFailure(.failed, "\(path) was written by a later version of figaro (schema \(found))")
-            }
+            _ = try access.schema(of: path, upTo: HistorySchema.version)
             return try access.transaction {
                 for table in HistorySchema.tables { try access.execute(table) }
                 try access.execute("PRAGMA user_version = \(HistorySchema.version)")

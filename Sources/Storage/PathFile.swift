@@ -30,10 +30,7 @@ final class PathFile: Sendable {
         connection = try Connection(
             path: path, label: "paths", Connection.Setup(writes: true, cache: 2 << 10, synchronous: "NORMAL"))
         try connection.run { access in
-            let found = try access.integer("PRAGMA user_version") ?? 0
-            guard found <= PathSchema.version else {
-                throw StoreFailure(.failed, "\(path) was written by a later version of figaro (schema \(found))")
-            }
+            _ = try access.schema(of: path, upTo: PathSchema.version)
             try access.transaction {
                 for statement in PathSchema.statements { try access.execute(statement) }
                 try access.execute("PRAGMA user_version = \(PathSchema.version)")

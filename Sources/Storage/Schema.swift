@@ -88,12 +88,7 @@ enum Schema {
     /// Brings the file to this program's version; each step is a transaction.
     static func migrate(_ connection: Connection, path: String) throws {
         try connection.run { access in
-            let found = try access.integer("PRAGMA user_version") ?? 0
-            guard found <= version else {
-                throw StoreFailure(
-                    .failed,
-                    "\(path) was written by a later version of figaro (schema \(found), this one knows \(version))")
-            }
+            let found = try access.schema(of: path, upTo: version)
             guard found < version else { return }
             access.define("customer_of") { envelope in
                 var unpacker = Unpacker(envelope)
@@ -101,12 +96,7 @@ enum Schema {
                 // A row that cannot be read is never handed out.
                 return stored?.message.customer ?? ""
             }
-            for step in Int(found)..<Int(version) {
-                try access.transaction {
-                    for sql in steps[step] { try access.execute(sql) }
-                    try access.execute("PRAGMA user_version = \(step + 1)")
-                }
-            }
+            try access.migrate(from: found, by: steps)
         }
     }
 }
