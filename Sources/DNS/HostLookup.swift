@@ -158,7 +158,7 @@ package struct HostLookup: Sendable {
         guard hosts.isEmpty else {
             let key = candidates.map { "\($0.preference) \($0.name)" }.joined(separator: " ")
             let longest = gap == nil ? Self.lifetimes.upperBound : Self.longestGap
-            let lifetime = min(max(shortestTTL(), Self.lifetimes.lowerBound), longest)
+            let lifetime = min(Self.believable(shortestTTL()), longest)
             return Resolved(.hosts(HostSet(hosts: hosts, key: key)), lifetime: lifetime)
         }
         if let gap { return .failure(gap) }
@@ -232,6 +232,8 @@ package struct HostLookup: Sendable {
             }
         }.min() ?? Self.longestNo
     }
+
+    static func believable(_ ttl: Int) -> Int { min(max(ttl, lifetimes.lowerBound), lifetimes.upperBound) }
 
     private static func no(_ ttl: Int) -> Int {
         min(max(ttl, lifetimes.lowerBound), longestNo)

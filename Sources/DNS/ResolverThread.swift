@@ -3,7 +3,7 @@ import Glibc
 import Mail
 import NIOCore
 
-/// The thread that resolves: takes requests, runs one ``HostLookup`` for each domain, and tells those who wait.
+/// The thread that resolves: takes requests, runs one ``Inquiry`` for each domain, and tells those who wait.
 ///
 /// Everything in it belongs to that thread once ``start()`` was called.
 final class ResolverThread {
@@ -21,7 +21,7 @@ final class ResolverThread {
 
     /// One domain, from the first request for it to its answer.
     private struct Flight {
-        var lookup: HostLookup?
+        var lookup: (any Inquiry)?
         var deadline: NIODeadline
         var tickets: Set<UInt> = []
         var waiting: [@Sendable (Resolution) -> Void]
@@ -118,7 +118,7 @@ final class ResolverThread {
         while underWay.count < limits.underWay, let domain = line.popFirst() {
             if let literal = HostSet(literal: domain) {
                 land(domain, HostLookup.Resolved(.hosts(literal), lifetime: HostLookup.lifetimes.upperBound))
-            } else if let lookup = HostLookup(key: domain) {
+            } else if let lookup = InquiryKey.inquiry(domain) {
                 flights[domain]?.lookup = lookup
                 underWay.insert(domain)
                 step(lookup.start(), domain)

@@ -70,7 +70,19 @@ package final class UnboundResolver: Resolver {
     }
 
     package func resolve(host: String, then: @escaping @Sendable (Resolution) -> Void) {
-        resolve(HostLookup.key(host: host), then: then)
+        resolve(InquiryKey.host(host), then: then)
+    }
+
+    /// Finds the name of a client that its PTR record gives it and that leads back to it (RFC 8601 section 3, `iprev`).
+    ///
+    /// - Parameter then: is called exactly once, within the resolver's deadline, on any thread, at once where the name
+    ///   is in the cache; with nil where there is no such name, where it could not be found, and for this machine itself,
+    ///   of which the DNS knows nothing.
+    package func name(of client: IPAddress, then: @escaping @Sendable (String?) -> Void) {
+        guard !client.isLoopback else { return then(nil) }
+        let key = InquiryKey.client(client)
+        if let known = cached(key) { return then(known.onlyName) }
+        resolve(key) { then($0.onlyName) }
     }
 
     /// Ends the thread; whoever still waits is told `.later`.
@@ -80,4 +92,10 @@ package final class UnboundResolver: Resolver {
 
     /// How many domains are in the cache, fresh or not.
     package var cachedDomains: Int { cache.count }
+}
+
+extension Resolution {
+    fileprivate var onlyName: String? {
+        if case .hosts(let hosts) = self { hosts.hosts.first?.name } else { nil }
+    }
 }

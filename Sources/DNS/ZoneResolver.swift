@@ -44,12 +44,12 @@ package final class ZoneResolver: Resolver {
     }
 
     package func resolve(host: String, then: @escaping @Sendable (Resolution) -> Void) {
-        resolve(HostLookup.key(host: host), then: then)
+        resolve(InquiryKey.host(host), then: then)
     }
 
     private static func resolve(_ domain: String, in zone: Zone) -> Resolution {
         if let literal = HostSet(literal: domain) { return .hosts(literal) }
-        guard var lookup = HostLookup(key: domain) else { return .never(.noSuchDomain) }
+        guard var lookup = InquiryKey.inquiry(domain) else { return .never(.noSuchDomain) }
         var questions: [Question] = []
         var step = lookup.start()
         while true {

@@ -22,7 +22,7 @@ package final class IntakeServer: Sendable {
     package init(
         configuration: Configuration, queue: any AcceptedMail, contentFiles: any ContentFiles,
         ids: MessageID.Generator, time: any TimeSource, group: any EventLoopGroup, logger: Logger,
-        filter: Filter? = nil
+        filter: Filter? = nil, nameFinder: ClientNameFinder? = nil
     ) throws {
         let sessions = SessionTable(
             limit: configuration.limits.connections, limitPerClient: configuration.limits.connectionsPerClient)
@@ -31,7 +31,7 @@ package final class IntakeServer: Sendable {
         let services = Services(
             configuration: configuration, customers: CurrentCustomers(declared: configuration.customers),
             logins: LoginDesk(log: log), tallies: CustomerTallies(), queue: queue, contentFiles: contentFiles, ids: ids,
-            time: time, log: log, sessions: sessions, filter: filter)
+            time: time, log: log, sessions: sessions, filter: filter, nameFinder: nameFinder)
         self.group = group
         generation = Mutex(try Generation(services, group: group))
     }

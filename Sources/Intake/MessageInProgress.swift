@@ -26,7 +26,7 @@ final class MessageInProgress: MessageSink {
     let id: MessageID
     let arrived: Timestamp
     private let drained: () -> Void
-    private let reception: Reception
+    let reception: Reception
 
     private(set) var header = HeaderScan()
     private(set) var writer: (any ContentWriter)?
@@ -261,12 +261,13 @@ final class MessageInProgress: MessageSink {
     }
 
     /// What filters are asked about this content, which begins with octets of ours.
-    func question(_ content: ByteBuffer) -> Question {
+    func question(_ content: ByteBuffer, from hostname: String?) -> Question {
         let length = max(0, content.readableBytes - ours)
         var question = Question(
             content: content.getSlice(at: content.readerIndex + ours, length: length) ?? ByteBuffer())
         question.client = client.description
         question.hello = facts.hello
+        question.hostname = hostname
         question.user = customer
         question.sender = envelope.sender.description
         question.recipients = envelope.recipients.map(\.description)

@@ -20,6 +20,10 @@ final class Reception: MailReceiver {
     private var version: Int
     let offersLogin: Bool
 
+    /// The client's name, as filters are told it. Asked for when the session's first message begins, and not at all
+    /// where no filter is.
+    private(set) lazy var clientName = ClientName.find(client, with: services.nameFinder, on: loop)
+
     private var tally: CustomerTally?
     /// The customer has more sessions than it may.
     private var isTooMany = false
@@ -123,6 +127,8 @@ final class Reception: MailReceiver {
     ) -> any MessageSink {
         let message = MessageInProgress(reception: self, envelope: envelope, facts: facts, drained: drained)
         message.writeReceived(to: &content)
+        // It is known by the time at which the content is.
+        if services.filter != nil { _ = clientName }
         return message
     }
 

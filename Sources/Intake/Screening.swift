@@ -11,7 +11,7 @@ extension MessageInProgress {
 
     /// A message in memory.
     func screen(_ content: ByteBuffer, _ kept: Kept, by filter: Filter) {
-        filter.check(question(content), on: loop).assumeIsolated().whenComplete { [self] result in
+        check(content, by: filter).assumeIsolated().whenComplete { [self] result in
             guard var kept = handle(result, size: content.readableBytes, kept, by: filter) else { return }
             let edited = edit(content, &kept)
             seal(edited, kept.value)
@@ -39,7 +39,7 @@ extension MessageInProgress {
                 abandon()
                 notKept("\(error)", kept)
             case .success(let content):
-                filter.check(question(content), on: loop).assumeIsolated().whenComplete { [self] result in
+                check(content, by: filter).assumeIsolated().whenComplete { [self] result in
                     filter.release(octets)
                     guard var kept = handle(result, size: octets, kept, by: filter) else { return }
                     let edited = edit(content, &kept)
@@ -48,6 +48,12 @@ extension MessageInProgress {
                 }
             }
         }
+    }
+
+    private func check(_ content: ByteBuffer, by filter: Filter) -> EventLoopFuture<CheckResult> {
+        reception.clientName.assumeIsolated().flatMap { [self] name in
+            filter.check(question(content, from: name), on: loop)
+        }.nonisolated()
     }
 
     /// A message that is taken, and what is to be changed about it.

@@ -17,13 +17,16 @@ final class Services: Sendable {
     let sessions: SessionTable
     /// nil: mail passes on unasked.
     let filter: Filter?
+    /// For filters; nil: they are told no names.
+    let nameFinder: ClientNameFinder?
 
     init(
         configuration: Configuration, customers: CurrentCustomers, logins: LoginDesk, tallies: CustomerTallies,
         queue: any AcceptedMail, contentFiles: any ContentFiles, ids: MessageID.Generator, time: any TimeSource,
-        log: RefusalLog, sessions: SessionTable, filter: Filter?
+        log: RefusalLog, sessions: SessionTable, filter: Filter?, nameFinder: ClientNameFinder?
     ) {
         self.filter = filter
+        self.nameFinder = nameFinder
         self.configuration = configuration
         self.customers = customers
         self.logins = logins
@@ -39,6 +42,7 @@ final class Services: Sendable {
     func with(_ configuration: Configuration, _ filter: Filter?) -> Services {
         Services(
             configuration: configuration, customers: customers, logins: logins, tallies: tallies, queue: queue,
-            contentFiles: contentFiles, ids: ids, time: time, log: log, sessions: sessions, filter: filter)
+            contentFiles: contentFiles, ids: ids, time: time, log: log, sessions: sessions, filter: filter,
+            nameFinder: nameFinder)
     }
 }

@@ -19,6 +19,9 @@ package struct IPAddress: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// The four octets as one number, most significant first; nil for IPv6.
     package var v4: UInt32? { isIPv4 ? UInt32(truncatingIfNeeded: low) : nil }
 
+    /// 127.0.0.0/8 and ::1.
+    package var isLoopback: Bool { v4.map { $0 >> 24 == 127 } ?? (high == 0 && low == 1) }
+
     package static func < (left: IPAddress, right: IPAddress) -> Bool {
         left.high == right.high ? left.low < right.low : left.high < right.high
     }

@@ -67,6 +67,29 @@ import Testing
         "local-data: \"stuck.example. 60 IN MX 20 dead.example.\"",
     ]
 
+    @Test func `a client has the name that leads back to it`() async throws {
+        let server = try RealNameServer([
+            "local-zone: \"2.0.192.in-addr.arpa.\" static", "local-zone: \"example.\" static",
+            "local-data: \"1.2.0.192.in-addr.arpa. 60 IN PTR mx1.example.\"",
+            "local-data: \"2.2.0.192.in-addr.arpa. 60 IN PTR mx1.example.\"",
+            "local-data: \"mx1.example. 60 IN A 192.0.2.1\"",
+        ])
+        defer { server.stop() }
+        let resolver = try resolver(server.port)
+        defer { resolver.close() }
+        for (client, name) in [
+            ("192.0.2.1", "mx1.example"), ("192.0.2.1", "mx1.example"), ("192.0.2.2", nil), ("192.0.2.3", nil),
+            ("127.0.0.1", nil), ("::1", nil),
+        ] {
+            let client = try #require(IPAddress(client))
+            let found = await withCheckedContinuation { continuation in
+                resolver.name(of: client) { continuation.resume(returning: $0) }
+            }
+            #expect(found == name, "\(client)")
+        }
+        #expect(resolver.cachedDomains == 3)
+    }
+
     @Test func `a real server's answers are read as RFC 5321 has it`() async throws {
         let server = try RealNameServer(Self.zone)
         defer { server.stop() }

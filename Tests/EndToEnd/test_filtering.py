@@ -22,6 +22,7 @@ from servers.mailbox import Mailserver
 from servers.process import free_port, wait_until
 from servers.receiver import Receiver
 from servers.rspamd import Rspamd, rspamc
+from servers.unbound import Unbound
 
 gtube = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 
@@ -142,6 +143,32 @@ def test_a_verdict_is_kept_changes_the_message_and_chooses_its_route(folder, sta
 def test_a_scan_that_rspamd_broke_off_passes_nothing(folder, started):
     receiver = started(Receiver(folder / "receiver"))
     rspamd = started(Rspamd(folder / "rspamd", task_timeout="1s"))
+def test_rspamd_hears_the_clients_name_when_it_leads_back_to_the_client(folder, started):
+    receiver = started(Receiver(folder / "receiver"))
+    rspamd = started(Rspamd(folder / "rspamd"))
+    unbound = started(Unbound(folder / "unbound", "isp.example", ["mail7 A 192.0.2.7"], pointers={
+        "192.0.2.7": ["mail7.isp.example"], "192.0.2.8": ["mail7.isp.example"]}))
+    figaro = relay(folder, started, receiver, {"nodes": [rspamd.address]},
+                   dns={"servers": [f"{unbound.address}:{unbound.port}"]},
+                   customers={"acme": {"networks": ["192.0.2.0/24"]}}, listeners=[
+                       {"address": "127.0.0.1", "port": free_port(), "tls": "none", "proxy_protocol": ["127.0.0.0/8"]},
+                       {"address": "127.0.0.1", "port": free_port(), "tls": "none"}])
+    for client in ("192.0.2.7", "192.0.2.8", "192.0.2.9"):
+        with socket.create_connection(("127.0.0.1", figaro.settings["listeners"][0]["port"]), timeout=60) as wire:
+            answers = wire.makefile("rb")
+            for line in (f"PROXY TCP4 {client} 127.0.0.1 4000 25", "EHLO customer.example",
+                         "MAIL FROM:<author@customer.example>", "RCPT TO:<reader@sink.example>", "DATA"):
+                wire.sendall(line.encode() + b"\r\n")
+                while answers.readline()[3:4] == b"-":
+                    pass
+            wire.sendall(mail(client, X_Test_Envelope="1").as_bytes(policy=email.policy.SMTP) + b".\r\n")
+            assert answers.readline().startswith(b"250 ")
+    told = lambda: dict(re.findall(r"TEST_ENVELOPE\(0\.00\)\{author@customer\.example;([^;]+);.*?;([^;]+);reader@",
+                                   rspamd.log()))
+    wait_until(lambda: len(told()) == 3, 30, "rspamd's log has all")
+    assert told() == {"192.0.2.7": "mail7.isp.example", "192.0.2.8": "no name", "192.0.2.9": "no name"}
+
+
     figaro = relay(folder, started, receiver, {"nodes": [rspamd.address], "scan_timeout": "1s"})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         code, text = send(figaro.port, mail("slow", X_Test_Slow=str(silent.getsockname()[1])))

@@ -21,7 +21,7 @@ struct Relay {
     init(
         tls: TLSMode = .none, certificates: [CertificateFiles] = [], limits: Limits = Limits(),
         customers: [String: [String]] = ["acme": ["127.0.0.0/8"]], postmaster: Address? = nil,
-        filter: Filter? = nil
+        filter: Filter? = nil, nameFinder: ClientNameFinder? = nil
     ) async throws {
         let configuration = Configuration(
             hostname: "relay.example",
@@ -33,7 +33,7 @@ struct Relay {
         server = try IntakeServer(
             configuration: configuration, queue: mail, contentFiles: files, ids: MessageID.Generator(),
             time: FixedTime(), group: MultiThreadedEventLoopGroup.singleton,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, filter: filter)
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, filter: filter, nameFinder: nameFinder)
         port = try await server.bind().first ?? 0
     }
 
@@ -41,11 +41,11 @@ struct Relay {
     static func with(
         tls: TLSMode = .none, certificates: [CertificateFiles] = [], limits: Limits = Limits(),
         customers: [String: [String]] = ["acme": ["127.0.0.0/8"]], postmaster: Address? = nil,
-        filter: Filter? = nil, _ body: (Relay) async throws -> Void
+        filter: Filter? = nil, nameFinder: ClientNameFinder? = nil, _ body: (Relay) async throws -> Void
     ) async throws {
         let relay = try await Relay(
             tls: tls, certificates: certificates, limits: limits, customers: customers, postmaster: postmaster,
-            filter: filter)
+            filter: filter, nameFinder: nameFinder)
         do {
             try await body(relay)
         } catch {

@@ -29,7 +29,7 @@ struct ScreeningTests {
     /// Sends a message of that many lines to a relay whose filter answers so; nil: nobody answers.
     private func send(
         _ lines: Int, _ answer: String?, maxSize: Int = 10 << 20, tooLarge: Filtering.Configuration.TooLarge = .reject,
-        _ body: (_ reply: String, Relay, FilterStandIn) throws -> Void
+        nameFinder: ClientNameFinder? = nil, _ body: (_ reply: String, Relay, FilterStandIn) throws -> Void
     ) async throws {
         let standIn = try await FilterStandIn(answer)
         let filter = Filter(
@@ -37,7 +37,7 @@ struct ScreeningTests {
                 nodes: [standIn.place], deadline: .seconds(answer == nil ? 1 : 60), tooLarge: tooLarge,
                 maxSize: maxSize),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        try await Relay.with(filter: filter) { relay in
+        try await Relay.with(filter: filter, nameFinder: nameFinder) { relay in
             let client = try await relay.clientInData()
             let reply = try await client.ask(Self.message(lines) + ".")
             try body(reply, relay, standIn)
@@ -63,6 +63,42 @@ struct ScreeningTests {
                 #expect(asked.contains("\r\n\(line)\r\n"), "\(line)")
             }
         }
+    }
+
+    @Test(arguments: [1, 3_000])
+    func `filters are told the client's name where the DNS has one`(_ lines: Int) async throws {
+        let found: ClientNameFinder = { $1("\($0)".hasPrefix("127.") ? "client.isp.example" : nil) }
+        try await send(lines, Self.clean, nameFinder: found) { _, _, standIn in
+            #expect(standIn.asked.count == 1 && standIn.asked[0].contains("\r\nHostname: client.isp.example\r\n"))
+        }
+        let none: ClientNameFinder = { $1(nil) }
+        for finder in [none, nil] {
+            try await send(lines, Self.clean, nameFinder: finder) { reply, _, standIn in
+                #expect(standIn.asked.count == 1 && !standIn.asked[0].contains("Hostname") && reply.hasPrefix("250 "))
+            }
+        }
+    }
+
+    @Test func `a name that is not to be had is asked for once, and holds nothing up for long`() async throws {
+        let asked = Mutex(0)
+        let silent: ClientNameFinder = { _, _ in asked.withLock { $0 += 1 } }
+        try await send(1, Self.clean, nameFinder: silent) { reply, _, standIn in
+            #expect(reply.hasPrefix("250 ") && !standIn.asked.joined().contains("Hostname"))
+            #expect(asked.withLock { $0 } == 1)
+        }
+    }
+
+    @Test func `without a filter nobody's name is asked for`() async throws {
+        let asked = Mutex(0)
+        let finder: ClientNameFinder = { _, then in
+            asked.withLock { $0 += 1 }
+            then(nil)
+        }
+        try await Relay.with(nameFinder: finder) { relay in
+            let client = try await relay.clientInData()
+            #expect(try await client.ask(Self.message(1) + ".").hasPrefix("250 "))
+        }
+        #expect(asked.withLock { $0 } == 0)
     }
 
     @Test(arguments: [1, 3_000])

@@ -60,7 +60,7 @@ enum MachineAddresses {
         }
         guard named == 0 else { return nil }
         let address = IPAddress(v4: UInt32(bigEndian: own.sin_addr.s_addr))
-        return isLoopback(address) || address.v4 == 0 ? nil : address
+        return address.isLoopback || address.v4 == 0 ? nil : address
     }
 
     private static func address(of pointer: UnsafeMutablePointer<sockaddr>) -> IPAddress? {
@@ -77,10 +77,6 @@ enum MachineAddresses {
 
     private static func isLinkLocal(_ address: IPAddress) -> Bool {
         networks(["169.254.0.0/16", "fe80::/10"]).contains { $0.contains(address) }
-    }
-
-    private static func isLoopback(_ address: IPAddress) -> Bool {
-        networks(["127.0.0.0/8", "::1/128"]).contains { $0.contains(address) }
     }
 
     /// Neither loopback nor private (RFC 1918 section 3, RFC 4193 section 3.1, RFC 6598 section 7).

@@ -76,7 +76,8 @@ struct Relay {
         let intake = try IntakeServer(
             configuration: node.intake, queue: queue, contentFiles: kept.contents,
             ids: ids, time: SystemTime(), group: group,
-            logger: Logger(label: "intake"), filter: filters.filter)
+            logger: Logger(label: "intake"), filter: filters.filter
+        ) { resolver.name(of: $0, then: $1) }
         let accounts = try await openAccounts(kept.accounts, intake, engine, warden, group)
         try await intake.bind(accepting: false)
         let reloader = Reloader(

@@ -38,7 +38,7 @@ rspamd_config:register_symbol({ name = 'TEST_ENVELOPE', type = 'normal', score =
   if not task:get_header('X-Test-Envelope') then return end
   local from = task:get_from('smtp')
   local said = { from and from[1] and from[1].addr or '', tostring(task:get_ip()), task:get_helo() or '',
-                 task:get_user() or '', task:get_queue_id() or '' }
+                 task:get_user() or '', task:get_queue_id() or '', task:get_hostname() or 'no name' }
   for _, to in ipairs(task:get_recipients('smtp') or {}) do table.insert(said, to.addr) end
   task:insert_result('TEST_ENVELOPE', 1.0, said)
 end })

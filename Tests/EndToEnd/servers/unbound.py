@@ -35,7 +35,7 @@ class Unbound:
         """Each of `records` is `name type data`, its name within the zone, `@` for the zone itself. `place` is its
         address and port; a free port of 127.0.0.1 unless it is given. `below` maps names within the zone to addresses:
         whatever stands below such a name has that address, `ttl` seconds long. `pointers` maps addresses of loopback
-        to the names that their PTR records have, a list each."""
+        to the names that their PTR records have, a list each; of 192.0.2.0/24 as well."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.address, self.port = place or ("127.0.0.1", free_port(kind=socket.SOCK_DGRAM))
@@ -44,7 +44,7 @@ class Unbound:
         for name, address in (below or {}).items():
             data += f'  local-zone: "{name}.{zone}." redirect\n'
             data += f'  local-data: "{name}.{zone}. {ttl} IN A {address}"\n'
-        data += '  local-zone: "127.in-addr.arpa." static\n' if pointers else ""
+        data += "".join(f'  local-zone: "{each}in-addr.arpa." static\n' for each in ("127.", "2.0.192.")) if pointers else ""
         for address, names in (pointers or {}).items():
             reverse = ".".join(reversed(address.split(".")))
             data += "".join(f'  local-data: "{reverse}.in-addr.arpa. 60 IN PTR {name}."\n' for name in names)
