@@ -8,6 +8,10 @@ package struct HeaderEdits {
     package private(set) var content: ByteBuffer
     /// What was done and what was not, for the trace.
     package private(set) var notes: [String] = []
+    /// What was asked for and left out, since the author's signature covers it.
+    package private(set) var spared: [Spared] = []
+    /// Domains whose signatures the message has, each once (`d=`, RFC 6376 section 3.5); bounded.
+    package private(set) var signers: [String] = []
     /// Octets above 127.
     package private(set) var eightBit: Bool
 
@@ -19,6 +23,27 @@ package struct HeaderEdits {
     private var signed: Set<String> = []
     private var isSigned = false
 
+    /// A wish of the filter's that a signature stands against.
+    package struct Spared: Sendable, Hashable {
+        package enum Wish: String, Sendable, CaseIterable {
+            case add, remove, rewrite, replace
+
+            /// What did not happen.
+            fileprivate var done: String {
+                switch self {
+                case .add: "added"
+                case .remove: "removed"
+                case .rewrite: "rewritten"
+                case .replace: "replaced"
+                }
+            }
+        }
+
+        package var wish: Wish
+        /// Its name as the filter writes it, or `content`.
+        package var field: String
+    }
+
     private struct Field {
         /// In lower case.
         var name: String
@@ -26,6 +51,8 @@ package struct HeaderEdits {
     }
 
     private static let notes = 20
+    private static let spared = 100
+    private static let signers = 10
     /// RFC 5322 section 2.1.1.
     private static let longestLine = 998
 
@@ -56,6 +83,7 @@ package struct HeaderEdits {
         let base = bytes.startIndex
         fields = []
         signed = []
+        signers = []
         isSigned = false
         var place = base + start
         while place < bytes.endIndex, let feed = bytes[place...].firstIndex(of: 10) {
@@ -89,31 +117,45 @@ package struct HeaderEdits {
         guard let colon = signature.firstIndex(of: ":") else { return }
         for tag in signature[signature.index(after: colon)...].split(separator: ";") {
             let parts = tag.split(separator: "=", maxSplits: 1)
-            guard parts.count == 2, parts[0].filter({ !$0.isWhitespace }).lowercased() == "h" else { continue }
-            for name in parts[1].split(separator: ":") { signed.insert(name.filter { !$0.isWhitespace }.lowercased()) }
+            guard parts.count == 2 else { continue }
+            switch parts[0].filter({ !$0.isWhitespace }).lowercased() {
+            case "h":
+                for name in parts[1].split(separator: ":") {
+                    signed.insert(name.filter { !$0.isWhitespace }.lowercased())
+                }
+            case "d":
+                let domain = String(parts[1].filter { !$0.isWhitespace }.lowercased().prefix(253))
+                if signers.count < Self.signers, !signers.contains(domain) { signers.append(domain) }
+            default: continue
+            }
         }
     }
 
     // MARK: deciding
+
+    private mutating func spare(_ wish: Spared.Wish, _ field: String) {
+        note("\(field) not \(wish.done): its author has signed it")
+        if spared.count < Self.spared { spared.append(Spared(wish: wish, field: String(field.prefix(76)))) }
+    }
 
     private mutating func note(_ text: String) {
         if notes.count < Self.notes { notes.append(String(text.prefix(120))) }
     }
 
     /// - Returns: false, and says so, where a field is not ours to touch.
-    private mutating func mayTouch(_ name: String, _ what: String) -> Bool {
+    private mutating func mayTouch(_ name: String, _ wish: Spared.Wish) -> Bool {
         let lower = name.lowercased()
         guard lower.utf8.allSatisfy({ (33...126).contains($0) && $0 != 58 }), (1...76).contains(lower.utf8.count) else {
-            note("\(what) left out: no name of a field")
+            note("a field not \(wish.done): it has no name of one")
             return false
         }
         // What says where mail has been also ends its loops.
         if lower == "received" || lower == "dkim-signature" {
-            note("\(name) left alone")
+            note("\(name) not \(wish.done)")
             return false
         }
         if signed.contains(lower) {
-            note("\(name) left alone: its author has signed it")
+            spare(wish, name)
             return false
         }
         return true
@@ -121,7 +163,7 @@ package struct HeaderEdits {
 
     private mutating func remove(_ removal: Verdict.Changes.Removal, _ removed: inout Set<Int>) {
         let places = fields.indices.filter { fields[$0].name == removal.name.lowercased() }
-        guard !places.isEmpty, mayTouch(removal.name, "removal") else { return }
+        guard !places.isEmpty, mayTouch(removal.name, .remove) else { return }
         switch removal.which {
         case 0: removed.formUnion(places)
         case 1...places.count: removed.insert(places[removal.which - 1])
@@ -132,8 +174,8 @@ package struct HeaderEdits {
     }
 
     private mutating func add(_ name: String, _ value: String, _ added: inout [(name: String, value: String)]) {
-        guard mayTouch(name, "field") else { return }
-        guard let value = Self.folded(value, after: name) else { return note("\(name) left out: no value of a field") }
+        guard mayTouch(name, .add) else { return }
+        guard let value = Self.folded(value, after: name) else { return note("\(name) not added: no value of a field") }
         added.append((name, value))
         note("\(name) added")
     }
@@ -141,9 +183,9 @@ package struct HeaderEdits {
     private mutating func rewrite(
         _ subject: String, _ removed: inout Set<Int>, _ added: inout [(name: String, value: String)]
     ) {
-        guard mayTouch("Subject", "subject") else { return }
+        guard mayTouch("Subject", .rewrite) else { return }
         guard let value = Self.folded(subject, after: "Subject") else {
-            return note("Subject left alone: no value of a field")
+            return note("Subject not rewritten: no value of a field")
         }
         removed.formUnion(fields.indices.filter { fields[$0].name == "subject" })
         added.append(("Subject", value))
@@ -188,8 +230,8 @@ package struct HeaderEdits {
 
     /// The whole message as a rule of the filter wants it.
     private mutating func replace(_ replacement: ByteBuffer) {
-        guard !isSigned else { return note("content left alone: its author has signed it") }
-        guard Self.isSound(replacement) else { return note("content left alone: the filter's has bare line ends") }
+        guard !isSigned else { return spare(.replace, "content") }
+        guard Self.isSound(replacement) else { return note("content not replaced: the filter's has bare line ends") }
         var whole = content.getSlice(at: content.readerIndex, length: start) ?? ByteBuffer()
         whole.writeImmutableBuffer(replacement)
         content = whole

@@ -1,3 +1,4 @@
+import Filtering
 import Logging
 import Mail
 import NIOCore
@@ -41,6 +42,20 @@ final class RefusalLog: Sendable {
                 "from": "<\(message.sender)>", "recipients": "\(message.recipients.count)", "reply": "\(line)",
                 "filter": "\(said)",
             ])
+    }
+
+    /// What a filter wanted changed about a message and its author's signature forbids: the message goes on otherwise
+    /// than the filter means it to.
+    func spared(_ spared: [HeaderEdits.Spared], signed: [String], message: TraceEvent.Acceptance) {
+        var metadata: Logger.Metadata = [
+            "message": "\(message.message)", "customer": "\(message.customer)", "from": "<\(message.sender)>",
+            "signed_by": "\(signed.joined(separator: ","))",
+        ]
+        for wish in HeaderEdits.Spared.Wish.allCases {
+            let fields = spared.filter { $0.wish == wish }.map(\.field)
+            if !fields.isEmpty { metadata[wish.rawValue] = "\(fields.joined(separator: ","))" }
+        }
+        logger.notice("left as signed", metadata: metadata)
     }
 
     /// A wrong name or password. Names that no account has are not told: people type passwords into the wrong field.

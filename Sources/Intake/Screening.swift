@@ -92,6 +92,9 @@ extension MessageInProgress {
         edits.apply(taken.changes)
         taken.value.eightBit = edits.eightBit
         taken.value.screening = taken.value.screening?.with(changes: edits.notes)
+        if !edits.spared.isEmpty {
+            services.log.spared(edits.spared, signed: edits.signers, message: acceptance(content.readableBytes - ours))
+        }
         return edits.content
     }
 

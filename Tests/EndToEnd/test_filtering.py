@@ -126,6 +126,9 @@ def test_a_verdict_is_kept_changes_the_message_and_chooses_its_route(folder, sta
     assert (first("clean")["verdict"], first("clean")["score"]) == ("clean", "-0.50"), first("clean")
     assert any(each.startswith("TEST_SCORE(7.00)") for each in first("marked")["symbols"]), first("marked")
     assert any("its author has signed it" in each for each in first("signed")["changes"]), first("signed")
+    line = next(each for each in (figaro.folder / "figaro.out").read_text().splitlines() if "left as signed" in each)
+    assert identifiers["signed"] in line and "customer.example" in line, line
+    assert "rewrite" in line and "Subject" in line and "replace" in line and "content" in line, line
     envelope = rspamd.log()
     assert f"queue-id: <{identifiers['clean']}>" in envelope and "from: <author@customer.example>" in envelope
     explained = figaro.command("explain", identifiers["marked"])

@@ -127,6 +127,16 @@ import Testing
         }
         #expect(edited.text == signed.replacing("ours\r\n", with: "ours\r\nX-New: 1\r\n"))
         #expect(edited.notes.count == 6 && edited.notes.filter { $0.contains("signed") }.count == 4)
+        #expect(edited.notes.contains("X-Spam not removed: its author has signed it"))
+        var edits = HeaderEdits(content: ByteBuffer(string: signed), start: 16, eightBit: false)
+        var changes = Verdict.Changes()
+        (changes.subject, changes.content) = ("other", ByteBuffer(string: "Subject: forged\r\n\r\n"))
+        changes.remove = [.init(name: "X-Spam", which: 0), .init(name: "X-Gone", which: 0)]
+        changes.add = [.init(name: "Subject", value: "x")] + (0..<200).map { .init(name: "From", value: "\($0)") }
+        edits.apply(changes)
+        #expect(edits.signers == ["b.example"] && edits.spared.count == 100 && edits.notes.count == 20)
+        let wishes = edits.spared.prefix(3).map { "\($0.wish) \($0.field)" }
+        #expect(wishes == ["replace content", "remove X-Spam", "add Subject"])
     }
 
     @Test(arguments: ["a\r\n\r\nbody", "a\u{0}", "ä", String(repeating: "x", count: 1_200), "a\u{7F}"])
