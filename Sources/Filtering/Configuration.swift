@@ -53,7 +53,7 @@ package struct Configuration: Sendable, Hashable {
     package var clamd: [NodePlace]
     /// For the whole check.
     package var deadline: TimeAmount
-    /// After it rspamd breaks off a scan: its own `task_timeout`.
+    /// After it rspamd breaks off a scan: its own `task_timeout`, or less. Of those that do not say it themselves.
     package var scanTimeout: TimeAmount
     package var unavailable: Unavailable
     package var tooLarge: TooLarge

@@ -14,7 +14,11 @@ struct RspamdAnswer: Sendable {
     private static let symbols = 500
     private static let changes = 100
 
-    /// - Parameter limit: the time after which rspamd breaks off a scan (its `task_timeout`), in seconds.
+    /// Its option says after how many seconds this rspamd breaks off a scan; set by the rule in our guide.
+    static let limitSymbol = "FIGARO_TASK_TIMEOUT"
+
+    /// - Parameter limit: the time after which rspamd breaks off a scan (its `task_timeout`), in seconds, where it does
+    ///   not say so itself.
     static func read(
         status: HTTPResponseStatus, headers: HTTPHeaders, body: ByteBuffer, limit: Double
     ) throws(NodeFailure) -> RspamdAnswer {
@@ -66,12 +70,23 @@ struct RspamdAnswer: Sendable {
     }
 
     /// rspamd forces an end at its `task_timeout`, and then says what it knows as if that were all; where it was told
-    /// to (`soft_reject_on_timeout`) it says so.
+    /// to (`soft_reject_on_timeout`) it says so, of its filters and of what comes after them.
     private static func isBrokenOff(_ reply: RspamdReply, _ verdict: Verdict, limit: Double) -> Bool {
-        if verdict.action == .softReject, verdict.smtpMessage?.hasPrefix("timeout processing") ?? false { return true }
+        let said = verdict.smtpMessage ?? ""
+        if said.hasPrefix("timeout processing") || said.hasPrefix("timeout post-processing")
+            || reply.decider == "task timeout"
+        {
+            return verdict.action != .reject
+        }
         // A rejection stands with or without the rules that had not finished.
         guard verdict.action != .reject else { return false }
-        return (reply.time ?? reply.scanTime ?? 0) >= limit * 0.98
+        return (reply.time ?? reply.scanTime ?? 0) >= (stated(reply) ?? limit) * 0.98
+    }
+
+    /// What rspamd itself says of its limit, in seconds.
+    private static func stated(_ reply: RspamdReply) -> Double? {
+        guard let text = reply.symbols?[limitSymbol]?.options?.first, let seconds = Double(text) else { return nil }
+        return seconds.isFinite && seconds > 0 ? seconds : nil
     }
 
     // MARK: milter headers

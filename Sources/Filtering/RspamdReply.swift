@@ -16,6 +16,8 @@ struct RspamdReply: Decodable {
     var subject: String?
     var symbols: [String: Symbol]?
     var messages: Messages?
+    /// Which part of rspamd, of 3.5 and later, decided past the score.
+    var decider: String?
     var milter: Milter?
     var time: Double?
     /// Of rspamd before 3.4.
@@ -23,6 +25,7 @@ struct RspamdReply: Decodable {
 
     private enum CodingKeys: String, CodingKey {
         case error, action, score, subject, symbols, messages, milter
+        case decider = "passthrough_module"
         case required = "required_score"
         case time = "time_real"
         case scanTime = "scan_time"

@@ -181,6 +181,21 @@ def test_rspamd_hears_the_clients_name_when_it_leads_back_to_the_client(folder, 
     wait_until(lambda: send(figaro.port, mail("quick"))[0] == 250, 90, "what is scanned in time passes")
 
 
+def test_an_rspamd_that_says_its_time_limit_needs_no_setting_of_ours(folder, started):
+    guide = (root / "Sources/Figaro/Figaro.docc/Guides/Filtering.md").read_text()
+    rule = re.search(r"```lua\n(.*?)```", guide, re.DOTALL)[1]
+    receiver = started(Receiver(folder / "receiver"))
+    rspamd = started(Rspamd(folder / "rspamd", task_timeout="1s", rules=rule))
+    behind = node(folder, started, "filter", rspamd)
+    figaro = relay(folder, started, receiver, {"nodes": [behind.address], "deadline": "30s"})
+    assert rspamc(rspamd.address, mail("asked").as_bytes()).count("FIGARO_TASK_TIMEOUT (0.00)[1]") == 1
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        code, text = send(figaro.port, mail("slow", X_Test_Slow=str(silent.getsockname()[1])))
+    assert code == 451 and "(no action)" in rspamd.log(), text
+    # On a machine that is busy enough a scan may take that long, and then it counts as broken off.
+    wait_until(lambda: send(figaro.port, mail("quick"))[0] == 250, 90, "what is scanned in time passes")
+
+
 def test_what_clamd_has_not_looked_into_is_not_clean(folder, started):
     receiver = started(Receiver(folder / "receiver"))
     telling = started(Clamd(folder / "telling", recursion=4))

@@ -42,8 +42,33 @@ import Testing
         #expect(throws: NodeFailure("broke off its scan, out of time")) { try Self.read(clean + "8.001}") }
         let soft = #"{"score":0,"action":"soft reject","messages":{"smtp_message":"timeout processing message"}}"#
         #expect(throws: NodeFailure.self) { try Self.read(soft) }
+        let later = soft.replacing("processing", with: "post-processing")
+        #expect(throws: NodeFailure.self) { try Self.read(later) }
+        let decided = #"{"score":0,"action":"soft reject","passthrough_module":"task timeout"}"#
+        #expect(throws: NodeFailure.self) { try Self.read(decided) }
+        #expect(try Self.read(decided.replacing("task timeout", with: "greylisting")).action == .softReject)
         let reject = #"{"score":20,"required_score":15,"action":"reject","time_real":9}"#
         #expect(try Self.read(reject).action == .reject)
+    }
+
+    @Test func `where rspamd says its limit that one counts`() throws {
+        func answer(_ time: Double, _ options: String) -> String {
+            #"{"score":0,"action":"no action","time_real":\#(time),"#
+                + #""symbols":{"FIGARO_TASK_TIMEOUT":{"score":0\#(options)}}}"#
+        }
+        for (time, said, isBrokenOff) in [
+            (1.001, "1", true), (0.99, "1", true), (0.9, "1", false), (9, "15", false), (14.9, "15.0", true),
+            (7.5, "0", false), (8.1, "-1", true), (8.1, "nan", true), (8.1, "soon", true),
+        ] {
+            let text = answer(time, #","options":["\#(said)"]"#)
+            if isBrokenOff {
+                #expect(throws: NodeFailure("broke off its scan, out of time"), "\(text)") { try Self.read(text) }
+            } else {
+                #expect(try Self.read(text).action == .noAction, "\(time) \(said)")
+            }
+        }
+        #expect(throws: NodeFailure.self) { try Self.read(answer(8.1, "")) }
+        #expect(throws: NodeFailure.self) { try Self.read(answer(8.1, #","options":[]"#)) }
     }
 
     @Test(arguments: [

@@ -68,11 +68,11 @@ end })
 
 
 class Rspamd:
-    def __init__(self, folder, port=None, task_timeout="8s", soft_reject_on_timeout=False, options=""):
+    def __init__(self, folder, port=None, task_timeout="8s", soft_reject_on_timeout=False, options="", rules=""):
         self.folder = pathlib.Path(folder)
         (self.folder / "data").mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
-        (self.folder / "rules.lua").write_text(_rules)
+        (self.folder / "rules.lua").write_text(_rules + rules)
         # The whole list takes longer to compile than any test.
         (self.folder / "tld.dat").write_text("com\nexample\n")
         self.config = self.folder / "rspamd.conf"
