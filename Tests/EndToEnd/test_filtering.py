@@ -17,7 +17,7 @@ import zipfile
 from email.message import EmailMessage
 
 from servers.clamd import Clamd, eicar
-from servers.figaro import Figaro, root
+from servers.figaro import Figaro, range_of_254, root
 from servers.mailbox import Mailserver
 from servers.process import free_port, wait_until
 from servers.receiver import Receiver
@@ -143,9 +143,6 @@ def test_a_verdict_is_kept_changes_the_message_and_chooses_its_route(folder, sta
     assert "figaro_filter_seconds_count 8" in page
 
 
-def test_a_scan_that_rspamd_broke_off_passes_nothing(folder, started):
-    receiver = started(Receiver(folder / "receiver"))
-    rspamd = started(Rspamd(folder / "rspamd", task_timeout="1s"))
 def test_rspamd_hears_the_clients_name_when_it_leads_back_to_the_client(folder, started):
     receiver = started(Receiver(folder / "receiver"))
     rspamd = started(Rspamd(folder / "rspamd"))
@@ -172,6 +169,9 @@ def test_rspamd_hears_the_clients_name_when_it_leads_back_to_the_client(folder, 
     assert told() == {"192.0.2.7": "mail7.isp.example", "192.0.2.8": "no name", "192.0.2.9": "no name"}
 
 
+def test_a_scan_that_rspamd_broke_off_passes_nothing(folder, started):
+    receiver = started(Receiver(folder / "receiver"))
+    rspamd = started(Rspamd(folder / "rspamd", task_timeout="1s"))
     figaro = relay(folder, started, receiver, {"nodes": [rspamd.address], "scan_timeout": "1s"})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         code, text = send(figaro.port, mail("slow", X_Test_Slow=str(silent.getsockname()[1])))
@@ -226,7 +226,8 @@ def test_what_clamd_has_not_looked_into_is_not_clean(folder, started):
 
 def test_what_cannot_be_checked_does_what_the_operator_chose(folder, started):
     receiver = started(Receiver(folder / "receiver"))
-    nowhere = f"127.0.0.1:{free_port()}"
+    nobody = free_port()
+    nowhere = f"127.0.0.1:{nobody}"
     figaro = relay(folder, started, receiver, {"nodes": [nowhere], "deadline": "2s"})
     assert send(figaro.port, mail("tempfailed"))[0] == 451
     figaro.settings["filter"]["unavailable"] = "accept"
@@ -234,11 +235,19 @@ def test_what_cannot_be_checked_does_what_the_operator_chose(folder, started):
     figaro.command("reload")
     assert send(figaro.port, mail("accepted"))[0] == 250
     wait_until(lambda: "accepted" in receiver.record.by_id(), 30, "what is accepted arrives")
+    relays = {"strict": {"host": "127.0.0.1", "port": nobody, "tls": "none", "score_limit": 5}}
+    figaro.write_ipmap({
+        "ranges": {"loop": range_of_254()}, "pools": {"main": {"members": ["loop"]}}, "relays": relays,
+        "sites": {"sink.example": {"host": "127.0.0.1", "port": receiver.port, "tls": "none"}},
+        "routes": {"default": {"steps": ["pool main/4", "relay strict"]}}})
+    figaro.settings["delivery"]["allow"].append(f"127.0.0.0/8:{nobody}")
     figaro.settings["filter"]["unavailable"] = "hold"
     figaro.write_configuration()
     figaro.command("reload")
     code, text = send(figaro.port, mail("held"))
     assert code == 250
+    explained = figaro.command("explain", text.split()[-1])
+    assert "goes past it: relay strict takes nothing that was not scanned" in explained, explained
     listed = figaro.command("queue", "list", "--state", "held", "--json")
     assert text.split()[-1] in listed and "not scanned" in listed, listed
     figaro.kill()

@@ -35,6 +35,8 @@ struct ExplainReport: Codable, Sendable, Hashable {
     var routePlace: String?
     /// `pool main/4`
     var steps: [String]?
+    /// Why relays among the steps do not take this message, by the step's number from 1.
+    var barred: [Int: String]?
     /// From 1.
     var step: Int?
     var pool: String?
@@ -66,6 +68,7 @@ struct ExplainReport: Codable, Sendable, Hashable {
         ]
         for (index, text) in (steps ?? []).enumerated() {
             lines.append("step \(index + 1)    \(text)" + (index + 1 == step ? ", \(here)" : ""))
+            if let why = barred?[index + 1] { lines.append("          goes past it: \(why)") }
         }
         if let step, step > steps?.count ?? 0 { lines.append("steps     all are spent: one source at each retry") }
         lines += site?.lines.filter { !$0.hasPrefix("waiting") } ?? []
@@ -89,9 +92,17 @@ extension ExplainReport {
     /// Sources of a group that are named where not all are asked for.
     static let named = 5
 
-    mutating func tell(_ answer: Result<RouteExplanation, UnknownHosts>?, all: Bool) {
+    /// - Parameter objections: why relays do not take the message that is asked about, by their names.
+    mutating func tell(
+        _ answer: Result<RouteExplanation, UnknownHosts>?, all: Bool, objections: [String: String] = [:]
+    ) {
         switch answer {
-        case .success(let found): tell(found, all: all)
+        case .success(let found):
+            tell(found, all: all)
+            for (index, step) in found.steps.enumerated() {
+                guard case .relay(let name, _) = step, let why = objections[name] else { continue }
+                barred = (barred ?? [:]).merging([index + 1: why]) { $1 }
+            }
         case .failure(let unknown):
             self.unknown = unknown.why
             fails = unknown.isFinal

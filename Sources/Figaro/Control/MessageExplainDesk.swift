@@ -34,13 +34,20 @@ struct MessageExplainDesk: Sendable {
                 let question = RouteQuestion(
                     customer: message.customer, sender: message.sender, domain: work.domain,
                     underway: (id, work.progress))
-                report.parts[index].tell(explain.ask(question), of: work, message, all: request.all == true)
+                report.parts[index].tell(
+                    explain.ask(question), of: work, message, all: request.all == true,
+                    objections: objections(to: message))
             }
             _ = caller.send(report)
             return ControlEnd()
         } catch {
             return ControlEnd(error: "queue or history cannot be read: \(error)")
         }
+    }
+
+    /// Why relays do not take a message, by their names.
+    private func objections(to message: QueuedMessage) -> [String: String] {
+        explain.settings.current.ipmap.map.relays.compactMapValues { $0.objection(to: message) }
     }
 
     /// Where each rule stands.

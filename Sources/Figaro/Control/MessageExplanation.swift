@@ -208,12 +208,12 @@ extension MessageExplanation.Part {
     /// Adds what the planner knows.
     mutating func tell(
         _ answer: Result<RouteExplanation, UnknownHosts>?, of work: QueueEntry.Part, _ message: QueuedMessage,
-        all: Bool
+        all: Bool, objections: [String: String]
     ) {
         var way = ExplainReport(
             sender: message.sender.description, recipient: recipients.first ?? "", domain: domain,
             customer: message.customer)
-        way.tell(answer, all: all)
+        way.tell(answer, all: all, objections: objections)
         self.way = way
         guard work.state != .held, case .success(let found)? = answer else { return }
         if let wire = found.onWire {
