@@ -3,14 +3,16 @@
 import json
 import re
 import smtplib
+import socket
 import subprocess
 
 import dkim
 
 from servers.dkim import dkimpy, opendkim, records
 from servers.figaro import Figaro, binary
-from servers.process import wait_until
+from servers.process import free_port, wait_until
 from servers.provider import Provider, Watch
+from servers.unbound import Unbound
 
 head = (b"From: Ann <author@customer.example>\r\nTo: <reader@friendly.example>\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n"
         b" and  more\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\nMessage-ID: <%b@customer.example>\r\n")
@@ -24,16 +26,17 @@ bodies = {
 }
 
 
-def relay(folder, started, algorithm="rsa", **more):
+def relay(folder, started, algorithm="rsa", configuration=None, domain="customer.example", **more):
     watch = started(Watch(Provider("127.66.4.1")))
     provider = watch.providers[0]
     figaro = started(Figaro(folder / "figaro", ipmap={
         "ranges": {"loop": {"cidr": "127.77.0.8/29", "ehlo": "out-{4}.relay.example"}},
         "pools": {"main": {"members": ["loop"]}}, "routes": {"default": {"steps": ["pool main/4"]}},
         "sites": {provider.domain: {"host": provider.address, "port": provider.port, "tls": "none"}}}, configuration={
-            "delivery": {"allow": [f"{provider.address}/32:{provider.port}"]}, "dkim": {"folder": "keys", **more}}))
+            "delivery": {"allow": [f"{provider.address}/32:{provider.port}"]}, "dkim": {"folder": "keys", **more},
+            **(configuration or {})}))
     if algorithm:
-        figaro.command("dkim", "add", "customer.example", "--algorithm", algorithm, "--selector", "s1")
+        figaro.command("dkim", "add", domain, "--algorithm", algorithm, "--selector", "s1")
     return figaro.start(), provider
 
 
@@ -82,8 +85,48 @@ def test_every_body_is_signed_so_that_others_find_it_good(folder, started):
     assert dkimpy(more, texts) == [False]
 
 
+def switch_over(figaro, folder, started):
+    """Keys sign when the DNS has them, and not before."""
+    def switch(*options):
+        done = subprocess.run([binary(), "dkim", "rotate", "customer.example", "--switch", *options, "--config",
+                               figaro.config], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stderr + done.stdout
+
+    def serve(records):
+        """Another life of the name server, with these records."""
+        unbound = Unbound(folder / "unbound", "customer.example", [
+            f'{name.removesuffix(".customer.example")} TXT ' + " ".join(
+                f'"{text[place:place + 250]}"' for place in range(0, len(text), 250))
+            for name, text in records], place=("127.0.0.1", port))
+        return started(unbound)
+
+    port = int(figaro.settings["dns"]["servers"][0].rpartition(":")[2])
+    code, said = switch()
+    assert code == 1 and said.count("cannot be asked for") == 2 and "nothing is changed" in said, said
+    texts = records(figaro.command("dkim", "dns"))
+    first, second = (f"{name}._domainkey.customer.example" for name in ("s2", "s2-ed"))
+    server = serve([(first, texts[first])])
+    code, said = switch()
+    assert code == 1 and f"{first}:" not in said and f"{second}: there is no such name" in said, said
+    assert f'should be: {second}. 3600 IN TXT ( "{texts[second]}" )' in said, said
+    server.stop()
+    server = serve([(first, texts[first]), (second, texts["s1-ed._domainkey.customer.example"])])
+    code, said = switch()
+    assert code == 1 and f"{second}: it holds another key" in said, said
+    assert f'there is:  "{texts["s1-ed._domainkey.customer.example"]}"' in said, said
+    assert switch("--force", "")[0] == 64 and "s2" not in "".join(
+        each for each in figaro.command("dkim", "list").splitlines() if "signs" in each)
+    server.stop()
+    server = serve([(first, texts[first]), (second, texts[second])])
+    code, said = switch()
+    assert code == 0 and "sign after" in said, said
+    server.stop()
+
+
 def test_both_kinds_of_key_sign_each_message_and_keys_change_without_a_gap(folder, started):
-    figaro, provider = relay(folder, started, "both")
+    port = free_port(kind=socket.SOCK_DGRAM)
+    figaro, provider = relay(folder, started, "both", configuration={
+        "dns": {"servers": [f"127.0.0.1:{port}"], "timeout": "3s"}})
     send(figaro, head % b"both" + b"\r\nHi.\r\n", head % b"large" + b"\r\n" + bodies["large"])
     found = taken(provider, 2)
     texts = records(figaro.command("dkim", "dns"))
@@ -100,7 +143,7 @@ def test_both_kinds_of_key_sign_each_message_and_keys_change_without_a_gap(folde
         json.loads, figaro.command("dkim", "list", "--json").splitlines())}
     assert states() == {"s1": "signs", "s1-ed": "signs", "s2": "next", "s2-ed": "next"}
     send(figaro, head % b"meanwhile" + b"\r\nHi.\r\n")
-    figaro.command("dkim", "rotate", "customer.example", "--switch")
+    switch_over(figaro, folder, started)
     figaro.command("reload")
     assert states() == {"s1": "old", "s1-ed": "old", "s2": "signs", "s2-ed": "signs"}
     send(figaro, head % b"later" + b"\r\nHi.\r\n")

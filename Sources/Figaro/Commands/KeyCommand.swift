@@ -1,4 +1,5 @@
 import ArgumentParser
+import DNS
 import Mail
 import Signing
 
@@ -16,7 +17,14 @@ struct KeyCommand: ParsableCommand {
     struct Target: ParsableArguments {
         @OptionGroup var config: ConfigurationOption
 
-        func load() throws(BadConfiguration) -> (folder: KeyFolder, owner: UserAccount?) {
+        struct Place {
+            var folder: KeyFolder
+            /// Who must be able to read keys.
+            var owner: UserAccount?
+            var resolver: UnboundResolver.Configuration
+        }
+
+        private func load() throws(BadConfiguration) -> Place {
             let problems = Problems()
             guard let node = NodeConfigurationFile.load(config.path, problems) else {
                 try problems.check()
@@ -25,14 +33,15 @@ struct KeyCommand: ParsableCommand {
             guard let folder = node.keys.folder else {
                 throw BadConfiguration("names no folder of keys: dkim: { folder: /etc/figaro/dkim }", file: config.path)
             }
-            return (KeyFolder(path: folder), node.user.flatMap(UserAccount.named))
+            return Place(
+                folder: KeyFolder(path: folder), owner: node.user.flatMap(UserAccount.named), resolver: node.resolver)
         }
 
-        func run(_ body: (KeyFolder, UserAccount?) throws(KeyFolder.Failure) -> Void) throws {
-            let target: (folder: KeyFolder, owner: UserAccount?)
-            do throws(BadConfiguration) { target = try load() } catch { throw error.report() }
+        func run(_ body: (Place) throws(KeyFolder.Failure) -> Void) throws {
+            let place: Place
+            do throws(BadConfiguration) { place = try load() } catch { throw error.report() }
             do throws(KeyFolder.Failure) {
-                try body(target.folder, target.owner)
+                try body(place)
             } catch {
                 Terminal.complain(Visible.text(error.description))
                 throw ExitCode.failure
@@ -113,12 +122,13 @@ struct KeyCommand: ParsableCommand {
         func run() throws {
             let domain = try KeyCommand.domain(domain)
             let name = try KeyCommand.name(selector)
-            try target.run { folder, owner throws(KeyFolder.Failure) in
+            try target.run { place throws(KeyFolder.Failure) in
+                let folder = place.folder
                 if try folder.entries().contains(where: { $0.domain == domain }) {
                     throw KeyFolder.Failure(
                         "\(domain) has a key already; `figaro dkim rotate \(domain)` makes the next one")
                 }
-                try KeyCommand.make(algorithm.algorithms, of: domain, named: name, .signs, in: folder, owner)
+                try KeyCommand.make(algorithm.algorithms, of: domain, named: name, .signs, in: folder, place.owner)
             }
         }
     }
@@ -139,58 +149,11 @@ struct KeyCommand: ParsableCommand {
         @Flag(help: "Print one JSON object per line.") var json = false
 
         func run() throws {
-            try target.run { folder, _ throws(KeyFolder.Failure) in
-                for entry in try folder.entries() {
+            try target.run { place throws(KeyFolder.Failure) in
+                for entry in try place.folder.entries() {
                     let report = KeyRecord.Report(entry, try KeyFolder.key(entry.path))
                     if json { Terminal.say(json: report) } else { Terminal.say(report.line) }
                 }
-            }
-        }
-    }
-
-    /// `figaro dkim rotate`
-    struct Rotate: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Make the next keys of a domain, and later go over to them.",
-            discussion: """
-                The first time it makes keys like those that sign, under a new selector, and prints their records. \
-                When those are published, `--switch` has them sign; records of the old ones stay published for a \
-                week, since mail that they signed is still under way.
-
-                Examples:
-                  figaro dkim rotate example.org
-                  figaro dkim rotate example.org --switch && figaro reload
-
-                Exit codes: 0 done, 1 it could not be done, 78 the configuration is wrong.
-                """)
-
-        @OptionGroup var target: Target
-        @Argument(help: "The domain of the authors.") var domain: String
-        @Option(help: "Name of the next key; today's date without it.") var selector: String?
-        @Flag(name: .customLong("switch"), help: "The keys that wait are published: sign with them.") var isSwitch =
-            false
-
-        func run() throws {
-            let domain = try KeyCommand.domain(domain)
-            let name = try KeyCommand.name(selector)
-            try target.run { folder, owner throws(KeyFolder.Failure) in
-                if isSwitch {
-                    try folder.switchOver(domain)
-                    Terminal.say("\(domain): the keys that waited sign after `figaro reload`")
-                    return
-                }
-                let own = try folder.entries().filter { $0.domain == domain }
-                guard own.contains(where: { $0.state == .signs }) else {
-                    throw KeyFolder.Failure("\(domain) has no key; `figaro dkim add \(domain)` makes the first one")
-                }
-                guard !own.contains(where: { $0.state == .next }) else {
-                    throw KeyFolder.Failure("\(domain) has keys that wait; --switch has them sign")
-                }
-                var algorithms: [SigningKey.Algorithm] = []
-                for entry in own where entry.state == .signs {
-                    algorithms.append(try KeyFolder.key(entry.path).algorithm)
-                }
-                try KeyCommand.make(algorithms, of: domain, named: name, .next, in: folder, owner)
             }
         }
     }
@@ -212,8 +175,8 @@ struct KeyCommand: ParsableCommand {
 
         func run() throws {
             let domain = try domain.map(KeyCommand.domain)
-            try target.run { folder, _ throws(KeyFolder.Failure) in
-                let entries = try folder.entries().filter { domain == nil || $0.domain == domain }
+            try target.run { place throws(KeyFolder.Failure) in
+                let entries = try place.folder.entries().filter { domain == nil || $0.domain == domain }
                 if entries.isEmpty, let domain { throw KeyFolder.Failure("\(domain) has no key") }
                 for entry in entries {
                     Terminal.say(KeyRecord.line(entry.domain, entry.selector, try KeyFolder.key(entry.path)))

@@ -1,3 +1,4 @@
+import DNS
 import Mail
 import Signing
 
@@ -40,5 +41,32 @@ enum KeyRecord {
         }
 
         var line: String { "\(domain)  \(selector)  \(algorithm)  \(state) since \(since)" }
+    }
+
+    /// What the DNS has where a key's record should stand.
+    struct Published {
+        private var texts: [String] = []
+        private var trouble: String?
+
+        init(_ lookup: Lookup) {
+            switch lookup {
+            case .records(let records, _, _):
+                texts = records.compactMap { if case .text(let text) = $0 { text } else { nil } }
+            case .noData: trouble = "no TXT record stands there"
+            case .noName: trouble = "there is no such name"
+            case .failed(let why): trouble = "it cannot be asked for (\(Visible.text(why)))"
+            }
+        }
+
+        /// What is wrong with it; nil: verifiers find the key.
+        func fault(for key: SigningKey) -> String? {
+            if let trouble { return trouble }
+            // Verifiers may take any of several (RFC 6376 section 3.6.2.2).
+            guard texts.count == 1, let text = texts.first else { return "\(texts.count) TXT records stand there" }
+            return PublishedKey.fault(of: text, for: key)
+        }
+
+        /// Safe to show; bounded.
+        var shown: [String] { texts.prefix(5).map { "\"\(Visible.text(String($0.prefix(1_000))))\"" } }
     }
 }
