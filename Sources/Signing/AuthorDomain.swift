@@ -2,7 +2,8 @@ package import NIOCore
 
 /// The domain of the author: what DMARC looks at (RFC 7489 section 3.1.1).
 package enum AuthorDomain {
-    /// That of the first mailbox of a `From` field, in lower case; nil where it has none that could be signed for.
+    /// That of the first mailbox of a `From` field, in lower case, U-labels as they are (RFC 6532 section 3.2); nil where
+    /// it has none that could be signed for.
     ///
     /// - Parameter value: what follows the colon.
     package static func first(in value: some Sequence<UInt8>) -> String? {
@@ -49,9 +50,10 @@ package enum AuthorDomain {
         var domain = mailbox[(at + 1)...]
         if domain.last == 46 { domain.removeLast() }
         let isName = domain.allSatisfy { octet in
-            (97...122).contains(octet | 32) || (48...57).contains(octet) || octet == 45 || octet == 46 || octet == 95
+            octet > 127 || (97...122).contains(octet | 32) || (48...57).contains(octet) || [45, 46, 95].contains(octet)
         }
-        guard (1...253).contains(domain.count), isName else { return nil }
-        return String(decoding: domain, as: UTF8.self).lowercased()
+        // U-labels take more octets than the name of the DNS that they stand for.
+        guard (1...1_000).contains(domain.count), isName else { return nil }
+        return String(validating: domain, as: UTF8.self)?.lowercased()
     }
 }

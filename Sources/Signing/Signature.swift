@@ -56,7 +56,8 @@ package struct Signature: Sendable {
         }
     }
 
-    func fields() throws -> ByteBuffer {
+    /// The same on the caller's thread, which may take its time.
+    package func fields() throws -> ByteBuffer {
         let hash = body.finished()
         return ByteBuffer(
             string: try entries.map { entry in

@@ -22,8 +22,12 @@ package struct Signer: Sendable {
     }
 
     private let entries: [String: [Entry]]
+    private let nameOfDNS: @Sendable (String) -> String?
 
-    package init(_ entries: [Entry]) {
+    /// - Parameter nameOfDNS: the A-labels (RFC 5890 section 2.3.2.1), in lower case, of a domain that has U-labels; nil
+    ///   where it can have none.
+    package init(_ entries: [Entry], nameOfDNS: @escaping @Sendable (String) -> String? = { _ in nil }) {
+        self.nameOfDNS = nameOfDNS
         // RSA first: a verifier that knows no Ed25519 may look at the first few signatures only.
         self.entries = Dictionary(grouping: entries, by: \.domain).mapValues { keys in
             keys.sorted {
@@ -36,10 +40,14 @@ package struct Signer: Sendable {
 
     /// What a message is to be signed with: the keys of its author's domain, or of the nearest domain above it that has
     /// any for this customer, where the signature still speaks for the author (RFC 7489 section 3.1.1, relaxed).
-    package func entries(for domain: String, of customer: String) -> [Entry] {
+    ///
+    /// - Parameter customer: nil for what we write ourselves, which every key of the domain signs.
+    package func entries(for domain: String, of customer: String?) -> [Entry] {
         var name = domain[...]
         while name.contains(".") {
-            let found = (entries[String(name)] ?? []).filter { $0.customers?.contains(customer) ?? true }
+            let found = (entries[String(name)] ?? []).filter { entry in
+                customer.map { entry.customers?.contains($0) ?? true } ?? true
+            }
             if !found.isEmpty { return found }
             name = name[name.index(after: name.firstIndex(of: ".") ?? name.startIndex)...]
         }
@@ -50,9 +58,12 @@ package struct Signer: Sendable {
     ///
     /// - Parameters:
     ///   - content: begins with `start` octets of ours, then the header as it is sent.
-    package func begin(_ content: ByteBuffer, from start: Int, customer: String, at time: Timestamp) -> Signature? {
+    ///   - customer: nil for what we write ourselves.
+    package func begin(_ content: ByteBuffer, from start: Int, customer: String?, at time: Timestamp) -> Signature? {
         let header = HeaderBlock(content, from: start)
-        guard let author = AuthorDomain.of(header, in: content) else { return nil }
+        guard let written = AuthorDomain.of(header, in: content),
+            let author = written.utf8.allSatisfy({ $0 < 128 }) ? written : nameOfDNS(written), author.utf8.count <= 253
+        else { return nil }
         let entries = entries(for: author, of: customer)
         guard !entries.isEmpty, let names = SignedFields.names(of: header) else { return nil }
         return Signature(entries: entries, header: header, names: names, content: content, time: time)

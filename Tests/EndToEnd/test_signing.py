@@ -200,3 +200,35 @@ def test_nobody_is_signed_for_whom_there_is_no_key_or_who_is_not_its_owner(folde
     figaro.command("reload")
     send(figaro, head % b"three" + b"\r\nHi.\r\n")
     assert b"d=customer.example; s=s1;" in taken(provider, 3)["three"]
+
+
+def test_what_we_write_ourselves_is_signed_as_well_and_authors_of_any_alphabet(folder, started):
+    """Our name is one below the domain that has the key, and that key is a customer's otherwise."""
+    figaro, provider = relay(folder, started, domain="relay.example", customers={"relay.example": ["other"]},
+                             configuration={"notices": {"full_message": "1MB", "gather": "0s"},
+                                            "hostname": "out.relay.example"})
+    figaro.command("dkim", "add", "xn--caf-dma.example", "--selector", "s1")
+    figaro.command("reload")
+    own = head.replace(b"customer.example", b"relay.example")
+    with smtplib.SMTP("127.0.0.1", figaro.port, "customer.example", timeout=30) as client:
+        client.ehlo()
+        for name, to, body in [("gone", "nobody", b"Hi.\r\n"), ("gone-large", "nobody", bodies["large"]),
+                               ("not-ours", "reader", b"Hi.\r\n")]:
+            assert client.mail("author@friendly.example")[0] == 250
+            assert client.rcpt(f"{to}@friendly.example")[0] == 250
+            assert client.data(own % name.encode() + b"\r\n" + body)[0] == 250
+        author = "Zoë <zoë@café.example>".encode()
+        assert client.mail("author@friendly.example", ["BODY=8BITMIME"])[0] == 250
+        assert client.rcpt("reader@friendly.example")[0] == 250
+        assert client.data((head % b"letters").replace(b"Ann <author@customer.example>", author)
+                           + b"\r\nHi.\r\n")[0] == 250
+    wait_until(lambda: len(provider.messages) >= 4, 60, "two notices and two messages arrive")
+    found = [re.sub(rb"(?m)^\.", b"", wire[:-3]) for _, wire in list(provider.messages)]
+    texts = records(figaro.command("dkim", "dns"))
+    notices = [each for each in found if b"From: \"" in each and b"<MAILER-DAEMON@out.relay.example>" in each]
+    assert sorted(len(each) > 100_000 for each in notices) == [False, True]
+    assert [dkimpy(each, texts) for each in notices] == [[True], [True]]
+    assert opendkim(folder / "opendkim", notices, texts) == ["", ""]
+    others = {re.search(rb"(?i)^message-id: <([^@]+)@", each, re.M)[1]: each for each in found if each not in notices}
+    assert b"DKIM-Signature" not in others[b"not-ours"]
+    assert b"d=xn--caf-dma.example;" in others[b"letters"] and dkimpy(others[b"letters"], texts) == [True]

@@ -47,7 +47,41 @@ private struct NoticeRig {
     }
 }
 
+/// Writes a field of its own above what it was given.
+private struct StandInSigner: NoticeSigner {
+    struct Broken: Error {}
+
+    struct Stroke: NoticeSignature {
+        var isBroken: Bool
+        let blank = ByteBuffer(string: "Signed: no \r\n")
+
+        mutating func hash(_ further: ByteBuffer) {}
+
+        func fields() throws -> ByteBuffer {
+            if isBroken { throw Broken() }
+            return ByteBuffer(string: "Signed: yes\r\n")
+        }
+    }
+
+    var isBroken = false
+
+    func begin(_ content: ByteBuffer, at time: Timestamp) -> (any NoticeSignature)? {
+        String(buffer: content).hasPrefix("From: ") ? Stroke(isBroken: isBroken) : nil
+    }
+}
+
 @Suite struct `Telling senders` {
+    @Test(arguments: [(false, "Signed: yes\r\nFrom: "), (true, "From: ")])
+    func `a notice is signed, and goes without where it cannot be`(_ isBroken: Bool, _ start: String) async throws {
+        let told = try NoticeRig { $0.signer = StandInSigner(isBroken: isBroken) }
+        let mail = told.rig.mails.next(to: ["a@example.org"])
+        await told.rig.commit(mail)
+        told.rig.queue.settle([mail.ended(how: .failed, reason: "550 no such user")])
+        try await eventually { told.notices.count == 1 }
+        let content = told.content(told.notices[0])
+        #expect(content.hasPrefix(start) && content.utf8.count == told.notices[0].message.size)
+    }
+
     @Test func `a failure makes one notice, and the message goes`() async throws {
         let told = try NoticeRig()
         let mail = told.rig.mails.next(to: ["a@example.org", "b@example.org"])

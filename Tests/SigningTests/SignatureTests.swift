@@ -113,9 +113,40 @@ import Testing
         #expect(AuthorDomain.first(in: value.utf8) == domain)
     }
 
-    @Test(arguments: ["", "Ann", "<>", "a@[192.0.2.1]", "a@", "undisclosed:;", "a@caf\u{E9}.example", "<a@x.example"])
+    @Test(arguments: ["", "Ann", "<>", "a@[192.0.2.1]", "a@", "undisclosed:;", "a@caf\u{E9}!.example", "<a@x.example"])
     func `an author without a domain that can be signed for has none, or the one that it plainly has`(_ value: String) {
         #expect(AuthorDomain.first(in: value.utf8) == (value.hasPrefix("<a") ? "x.example" : nil))
+    }
+
+    @Test func `an author's U-labels find the key of their A-labels`() throws {
+        let entry = Signer.Entry(domain: "xn--caf-dma.example", selector: "s", key: try SigningKey(pem: Self.pem))
+        let signer = Signer([entry]) { $0 == "news.caf\u{E9}.example" ? "news.xn--caf-dma.example" : nil }
+        func sign(_ author: String, _ signer: Signer) throws -> String? {
+            let content = ByteBuffer(string: "From: \(author)\r\n\r\nhi\r\n")
+            return try signer.begin(content, from: 0, customer: "acme", at: Self.time).map {
+                String(buffer: try $0.fields())
+            }
+        }
+        let fields = try #require(try sign("J\u{FC}rgen <j\u{FC}rgen@News.CAF\u{C9}.example>", signer))
+        #expect(fields.contains(" d=xn--caf-dma.example; s=s;"))
+        #expect(try sign("j@news.xn--caf-dma.example", signer) != nil)
+        #expect(try sign("j@caf\u{E8}.example", signer) == nil)
+        #expect(try sign("j@news.caf\u{E9}.example", Signer([entry])) == nil)
+        let cut = ByteBuffer(bytes: Array("From: j@news.caf".utf8) + [0xC3] + Array(".example\r\n\r\n".utf8))
+        #expect(signer.begin(cut, from: 0, customer: nil, at: Self.time) == nil)
+        let long = String(repeating: "\u{E9}", count: 400) + ".example"
+        let endless = Signer([entry]) { _ in String(repeating: "x.", count: 200) + entry.domain }
+        #expect(try sign("j@\(long)", endless) == nil)
+    }
+
+    @Test func `what we write ourselves is signed by every key of the domain`() throws {
+        let entry = Signer.Entry(
+            domain: "x.example", selector: "s", key: try SigningKey(pem: Self.pem), customers: ["acme"])
+        let content = ByteBuffer(string: "From: a@mx.x.example\r\n\r\nhi\r\n")
+        for (customer, isSigned) in [("acme", true), ("other", false), (nil, true)] as [(String?, Bool)] {
+            let signature = Signer([entry]).begin(content, from: 0, customer: customer, at: Self.time)
+            #expect((signature != nil) == isSigned)
+        }
     }
 
     @Test func `nothing is signed for strangers, without an author, or with more fields than anybody means`() throws {

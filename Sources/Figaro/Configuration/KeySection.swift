@@ -38,7 +38,7 @@ extension NodeConfigurationFile {
         {
             section.place(of: "customers")?.complain("there is no key of \(domain)")
         }
-        keys.signer = entries.isEmpty ? nil : Signer(entries)
+        keys.signer = entries.isEmpty ? nil : Signer(entries) { DomainName($0)?.text }
         return keys
     }
 

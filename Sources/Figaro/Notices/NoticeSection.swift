@@ -44,6 +44,7 @@ extension LoadedConfiguration {
         var settings = NoticeSettings(hostname: node.hostname, ids: ids, texts: texts, loop: loop)
         settings.customerTexts = section.languages.compactMapValues { self.texts[$0] }
         settings.postmaster = node.intake.postmaster
+        settings.signer = node.intake.signer.map(NoticeSeal.init)
         settings.fullMessage = section.fullMessage
         settings.delayAfter = section.delayAfter
         settings.gather = section.gather

@@ -34,6 +34,8 @@ extension MailQueue {
 
     /// Commits the postmaster's notice of a held customer.
     ///
+    /// Takes some milliseconds where notices are signed.
+    ///
     /// - Parameter then: as for ``commit(_:then:)``.
     package func tell(
         _ held: HeldCustomer, as id: MessageID, then: @escaping @Sendable (CommitResult) -> Void
@@ -45,7 +47,8 @@ extension MailQueue {
         let notice = HoldNotice(
             id: id, date: now, hostname: settings.hostname, to: to, customer: held.name, since: held.since,
             why: held.why, receivers: held.receivers, texts: settings.texts)
-        guard let content = notice.content() else { return then(.refused("there is no text for it")) }
+        guard let written = notice.content() else { return then(.refused("there is no text for it")) }
+        let content = settings.signer?.signed(written, at: now) ?? written
         let recipients = [to] + [held.administrator].compactMap(\.self).filter { $0 != to }
         let message = QueuedMessage(
             id: id, customer: Self.postmaster, sender: .null, eightBit: false,

@@ -35,7 +35,7 @@ struct NoticeContent: Sendable {
         _ draft: NoticePlan.Draft, of original: QueuedMessage, at now: Timestamp, whole: Bool
     ) throws -> Accepted {
         let notice = notice(draft, of: original, at: now)
-        let writer = Writer(id: notice.id, contents: contents, loop: settings.loop, limit: Self.inlineLimit)
+        let writer = Writer(id: notice.id, at: now, settings, contents, limit: Self.inlineLimit)
         do {
             if whole {
                 try writer.append(notice.opening(.message(eightBit: original.eightBit)))
@@ -121,37 +121,67 @@ struct NoticeContent: Sendable {
         try settings.loop.flatSubmit { reader.next(Self.chunk) }.wait()
     }
 
-    /// Keeps octets in memory up to a limit, beyond it in a file.
+    /// Keeps octets in memory up to a limit, beyond it in a file, and signs them.
     private final class Writer {
         private let id: MessageID
+        private let time: Timestamp
+        private let signer: (any NoticeSigner)?
         private let contents: any ContentFiles
         private let loop: any EventLoop
         private let limit: Int
         private var buffer = ByteBuffer()
         private var file: (any ContentWriter)?
+        /// Of what is in a file, at whose beginning there is room for its fields.
+        private var signature: (any NoticeSignature)?
         private var size = 0
 
-        init(id: MessageID, contents: any ContentFiles, loop: any EventLoop, limit: Int) {
+        init(
+            id: MessageID, at time: Timestamp, _ settings: NoticeSettings, _ contents: any ContentFiles, limit: Int
+        ) {
             self.id = id
+            self.time = time
+            signer = settings.signer
             self.contents = contents
-            self.loop = loop
+            loop = settings.loop
             self.limit = limit
         }
 
         func append(_ piece: ByteBuffer) throws {
-            var piece = piece
-            size += piece.readableBytes
-            buffer.writeBuffer(&piece)
-            guard file != nil || buffer.readableBytes > limit else { return }
-            let file = try self.file ?? loop.submit { [contents, id, loop] in contents.write(for: id, on: loop) }.wait()
-            self.file = file
+            buffer.writeImmutableBuffer(piece)
+            if file == nil {
+                guard buffer.readableBytes > limit else { return }
+                try open()
+            } else {
+                signature?.hash(piece)
+            }
+            guard let file else { return }
             let bytes = buffer
             buffer = ByteBuffer()
+            size += bytes.readableBytes
             try loop.flatSubmit { file.append(bytes) }.wait()
         }
 
+        private func open() throws {
+            signature = signer?.begin(buffer, at: time)
+            if var whole = signature?.blank {
+                whole.writeImmutableBuffer(buffer)
+                buffer = whole
+            }
+            file = try loop.submit { [contents, id, loop] in contents.write(for: id, on: loop) }.wait()
+        }
+
         func finish() throws -> (Content, size: Int) {
-            guard let file else { return (.inline(buffer), size) }
+            guard let file else {
+                let whole = signer?.signed(buffer, at: time) ?? buffer
+                return (.inline(whole), whole.readableBytes)
+            }
+            if let signature {
+                let fields = try signature.fields()
+                guard fields.readableBytes == signature.blank.readableBytes else {
+                    throw StoreFailure(.failed, "its signature has another length than its keys say")
+                }
+                try loop.flatSubmit { file.overwrite(fields, at: 0) }.wait()
+            }
             return (try loop.flatSubmit { file.finish() }.wait(), size)
         }
 

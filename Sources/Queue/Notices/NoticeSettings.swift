@@ -19,6 +19,8 @@ package struct NoticeSettings: Sendable {
     package var gather = Timestamp.Span.seconds(10)
     /// How long a notice itself is tried.
     package var lifetime = Timestamp.Span.days(5)
+    /// nil: they go unsigned.
+    package var signer: (any NoticeSigner)?
     /// Where content files are read and written.
     package var loop: any EventLoop
 
