@@ -136,7 +136,7 @@ def test_both_kinds_of_key_sign_each_message_and_keys_change_without_a_gap(folde
                            capture_output=True, text=True, timeout=20)
     assert again.returncode == 1 and "dkim rotate" in again.stderr
     said = figaro.command("dkim", "rotate", "customer.example", "--selector", "s2")
-    assert sorted(records(said)) == [f"{each}._domainkey.customer.example" for each in ("s2", "s2-ed")]
+    assert set(records(said)) == {f"{each}._domainkey.customer.example" for each in ("s2", "s2-ed")}
     assert "PRIVATE" not in said
     figaro.command("reload")
     states = lambda: {each["selector"]: each["state"] for each in map(
