@@ -6,8 +6,7 @@ final class Generation: Sendable {
     let services: Services
     let certificates: CertificateHolder?
     private let timeouts: ServerTimeouts
-    /// Without logins, and with them.
-    private let settings: [Bool: [TLSMode: ServerSettings]]
+    private let settings: [TLSMode: ServerSettings]
     /// By event loop.
     private let watches: [ObjectIdentifier: SessionWatch]
 
@@ -21,7 +20,9 @@ final class Generation: Sendable {
             minimumRate: limits.minimumDataRate)
         self.timeouts = timeouts
         settings = Dictionary(
-            uniqueKeysWithValues: [false, true].map { ($0, Self.settings(configuration, timeouts, logins: $0)) })
+            uniqueKeysWithValues: Set(configuration.listeners.map(\.tls)).map {
+                ($0, Self.settings(configuration, timeouts, $0))
+            })
         watches = Dictionary(
             group.makeIterator().map { (ObjectIdentifier($0), SessionWatch(loop: $0, timeouts: timeouts)) }
         ) { first, _ in first }
@@ -43,25 +44,15 @@ final class Generation: Sendable {
     }
 
     private static func settings(
-        _ configuration: Configuration, _ timeouts: ServerTimeouts, logins: Bool
-    ) -> [TLSMode: ServerSettings] {
-        let modes = Set(configuration.listeners.map(\.tls))
-        return Dictionary(
-            uniqueKeysWithValues: modes.map { mode in
-                let settings = ServerSettings(
-                    hostname: configuration.hostname, mode: mode, messageSize: configuration.limits.messageSize,
-                    lineLength: configuration.limits.lineLength, timeouts: timeouts, offersLogin: logins)
-                return (mode, settings)
-            })
+        _ configuration: Configuration, _ timeouts: ServerTimeouts, _ mode: TLSMode
+    ) -> ServerSettings {
+        ServerSettings(
+            hostname: configuration.hostname, mode: mode, messageSize: configuration.limits.messageSize,
+            lineLength: configuration.limits.lineLength, timeouts: timeouts)
     }
 
-    /// - Parameter logins: there are accounts that log in.
-    func settings(_ mode: TLSMode, logins: Bool) -> ServerSettings {
-        let limits = services.configuration.limits
-        return settings[logins]?[mode]
-            ?? ServerSettings(
-                hostname: services.configuration.hostname, mode: mode, messageSize: limits.messageSize,
-                lineLength: limits.lineLength, timeouts: timeouts, offersLogin: logins)
+    func settings(_ mode: TLSMode) -> ServerSettings {
+        settings[mode] ?? Self.settings(services.configuration, timeouts, mode)
     }
 
     func watch(of loop: any EventLoop) -> SessionWatch {

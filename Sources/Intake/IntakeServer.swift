@@ -210,12 +210,13 @@ extension IntakeServer {
             return try pipeline.addHandler(LastWords(mode == .implicit ? nil : refusal))
         }
         do {
-            if mode == .implicit, let certificates { try pipeline.addHandler(certificates.makeHandler()) }
             let reception = Reception(services: services, client: client, loop: channel.eventLoop)
+            if mode == .implicit, let certificates {
+                try pipeline.addHandler(certificates.makeHandler(asksClient: reception.wantsCertificate))
+            }
             try pipeline.addHandler(
                 ServerHandler(
-                    settings: generation.settings(mode, logins: reception.offersLogin), policy: reception.policy,
-                    receiver: reception,
+                    settings: generation.settings(mode), policy: reception.policy, receiver: reception,
                     certificates: certificates, watch: generation.watch(of: channel.eventLoop), readSize: readSize))
         } catch {
             sessions.remove(channel, client: client)

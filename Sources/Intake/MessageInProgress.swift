@@ -27,6 +27,8 @@ final class MessageInProgress: MessageSink {
     let arrived: Timestamp
     private let drained: () -> Void
     let reception: Reception
+    /// How the customer was known when it began.
+    private let known: String?
 
     private(set) var header = HeaderScan()
     private(set) var writer: (any ContentWriter)?
@@ -48,6 +50,7 @@ final class MessageInProgress: MessageSink {
         // Strangers get as far as this only with mail for our postmaster.
         customer = reception.customer?.name ?? "postmaster"
         loop = reception.loop
+        known = reception.known
         self.envelope = envelope
         self.facts = facts
         self.drained = drained
@@ -58,7 +61,7 @@ final class MessageInProgress: MessageSink {
     func writeReceived(to content: inout ByteBuffer) {
         ReceivedField(
             client: clientText, facts: facts, hostname: services.configuration.hostname, id: id, envelope: envelope,
-            time: arrived
+            isCertified: reception.isCertified, time: arrived
         ).write(to: &content)
         header = HeaderScan(start: content.readableBytes)
     }
@@ -257,7 +260,7 @@ final class MessageInProgress: MessageSink {
     func acceptance(_ size: Int, _ screening: Screening? = nil) -> TraceEvent.Acceptance {
         TraceEvent.Acceptance(
             message: id, at: arrived, customer: customer, client: client, helo: facts.hello, tls: facts.tls,
-            sender: envelope.sender, recipients: envelope.recipients, size: size, screening: screening)
+            sender: envelope.sender, recipients: envelope.recipients, size: size, screening: screening, known: known)
     }
 
     /// What filters are asked about this content, which begins with octets of ours.

@@ -10,6 +10,8 @@ struct ReceivedField {
     var hostname: String
     var id: MessageID
     var envelope: Envelope
+    /// The customer is known by the certificate that it has shown.
+    var isCertified: Bool
     var time: Timestamp
 
     func write(to buffer: inout ByteBuffer) {
@@ -21,6 +23,8 @@ struct ReceivedField {
         buffer.writeString(hostname)
         buffer.writeStaticString(" with ")
         buffer.writeStaticString(protocolName)
+        // RFC 3848 has no word for it.
+        if isCertified { buffer.writeStaticString(" (client certificate)") }
         buffer.writeStaticString(" id ")
         buffer.writeString(id.description)
         // With UTF-8 in our own field the message would need SMTPUTF8 for it at every host.

@@ -14,8 +14,13 @@ final class Reception: MailReceiver {
     private(set) var customer: Customer?
     /// What the customer may send from; nil for everything.
     private(set) var senders: SenderRight?
-    /// What the client proved who it is with.
-    private var credential: Credential?
+    /// What the client proved who it is with, if it has.
+    private enum Proof {
+        case login(Credential)
+        case certificate(CertificateFingerprint)
+    }
+
+    private var proof: Proof?
     /// Of the customers, as of which `customer` is one of them.
     private var version: Int
     let offersLogin: Bool
@@ -47,7 +52,20 @@ final class Reception: MailReceiver {
             mayRelay: customer != nil, postmaster: configuration.postmaster,
             recipients: configuration.limits.recipients, errors: configuration.limits.errors,
             messageSize: min(configuration.limits.messageSize, customer?.limits.messageSize ?? .max),
-            offersLogin: offersLogin)
+            offersLogin: offersLogin, certified: isCertified ? customer?.name : nil)
+    }
+
+    var isCertified: Bool {
+        if case .certificate = proof { true } else { false }
+    }
+
+    /// How the customer is known, where it is not by its address.
+    var known: String? {
+        switch proof {
+        case .login(let credential): "login \(credential.user)"
+        case .certificate(let print): "certificate \(print.brief)"
+        case nil: nil
+        }
     }
 
     private func become(_ customer: Customer, in directory: CustomerDirectory) {
@@ -95,17 +113,38 @@ final class Reception: MailReceiver {
         services.tallies.tell(name, burst)
     }
 
-    /// Customers have changed: a login that was revoked is worth nothing from now on. What an address may is settled
-    /// when its session begins.
+    /// Customers have changed: a login or certificate that was taken away is worth nothing from now on. What an address
+    /// may is settled when its session begins.
     private func lookAgain() -> ServerReply? {
         version = services.customers.version
-        guard let credential else { return nil }
+        guard let proof else { return nil }
         let directory = services.customers.directory
-        guard let owner = directory.owner(of: credential.user), owner.credential == credential,
-            owner.customer.name == customer?.name
-        else { return .loginGone }
-        become(owner.customer, in: directory)
+        guard let owner = owner(of: proof, in: directory), owner.name == customer?.name else { return .loginGone }
+        become(owner, in: directory)
         return nil
+    }
+
+    private func owner(of proof: Proof, in directory: CustomerDirectory) -> Customer? {
+        switch proof {
+        case .login(let credential):
+            directory.owner(of: credential.user).flatMap { $0.credential == credential ? $0.customer : nil }
+        case .certificate(let print): directory.owner(of: [print])?.customer
+        }
+    }
+
+    var wantsCertificate: Bool { services.customers.directory.hasCertificates }
+
+    /// Whoever has a customer's certificate and its key is that customer, wherever it connects from; one that nobody has
+    /// declared changes nothing.
+    func shown(_ certificate: ClientCertificate) -> ServerMachine.Policy {
+        version = services.customers.version
+        let directory = services.customers.directory
+        let prints = [certificate.octets, certificate.publicKey].map { CertificateFingerprint(of: $0) }
+        if let owner = directory.owner(of: prints) {
+            proof = .certificate(owner.certificate)
+            become(owner.customer, in: directory)
+        }
+        return policy
     }
 
     func verify(_ login: Login, answer: @escaping (ServerMachine.LoginVerdict) -> Void) {
@@ -114,7 +153,7 @@ final class Reception: MailReceiver {
         services.logins.check(login, from: client, in: directory, on: loop) { [self] outcome in
             switch outcome {
             case .owner(let customer, let credential):
-                self.credential = credential
+                proof = .login(credential)
                 become(customer, in: directory)
                 answer(.accepted(policy))
             case .refused(let reply): answer(.refused(reply))

@@ -22,11 +22,14 @@ package indirect enum TraceEvent: Sendable, Hashable {
         package var size: Int
         /// What the filter said; nil where there is none.
         package var screening: Screening?
+        /// How the customer was known: `login shop-web1`, `certificate 8F:43:…`; nil: by its address.
+        package var known: String?
 
         package init(
             message: MessageID, at: Timestamp, customer: String, client: IPAddress, helo: String, tls: String?,
-            sender: ReversePath, recipients: [Address], size: Int, screening: Screening? = nil
+            sender: ReversePath, recipients: [Address], size: Int, screening: Screening? = nil, known: String? = nil
         ) {
+            self.known = known
             self.screening = screening
             self.message = message
             self.at = at

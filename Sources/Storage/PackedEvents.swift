@@ -31,6 +31,10 @@ extension Packer {
     }
 
     private mutating func accepted(_ event: TraceEvent.Acceptance) {
+        if let known = event.known {
+            byte(7)
+            text(known)
+        }
         byte(event.screening == nil ? 1 : 6)
         time(event.at)
         text(event.customer)
@@ -112,6 +116,7 @@ extension Unpacker {
             case 4: .notified(try unpacker.notified(message))
             case 5: .steered(try unpacker.steered(message))
             case 6: .accepted(try unpacker.screened(message))
+            case 7: .accepted(try unpacker.known(message))
             default: throw Unreadable(description: "unknown kind of event")
             }
         }
@@ -133,6 +138,19 @@ extension Unpacker {
         TraceEvent.Acceptance(
             message: message, at: try time(), customer: try text(), client: try ip(), helo: try text(),
             tls: try optionalText(), sender: try path(), recipients: try addresses(), size: try count(.max))
+    }
+
+    /// Of somebody who is not known by an address alone; what follows is as it is for all others.
+    private mutating func known(_ message: MessageID) throws(Unreadable) -> TraceEvent.Acceptance {
+        let known = try text()
+        var event: TraceEvent.Acceptance
+        switch try byte() {
+        case 1: event = try accepted(message)
+        case 6: event = try screened(message)
+        default: throw Unreadable(description: "unknown kind of acceptance")
+        }
+        event.known = known
+        return event
     }
 
     /// Acceptances without a filter are as they were before there was one.

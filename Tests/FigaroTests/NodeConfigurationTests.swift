@@ -23,6 +23,44 @@ struct NodeConfigurationTests {
         try decodeNode(Self.least + more).problems
     }
 
+    private static let print = Array(repeating: "8F", count: 32).joined(separator: ":")
+
+    private func certified(_ customers: String, tls: String = "starttls") throws -> (NodeConfiguration?, [String]) {
+        let (node, problems) = try decodeNode(
+            """
+            hostname: relay.example
+            spool: /tmp/spool
+            listeners: [{ address: 127.0.0.1, port: 2525, tls: \(tls) }]
+            tls: { certificates: [{ certificate: /dev/null, key: /dev/null }] }
+            customers:
+            \(customers)
+
+            """)
+        return (node, problems)
+    }
+
+    @Test func `a customer may be known by certificates, and then needs no network`() throws {
+        let (node, problems) = try certified("  acme: { certificates: [\(Self.print)] }")
+        #expect(problems == [])
+        let acme = try #require(node?.intake.customers.first)
+        #expect(acme.certificates.map(\.description) == [Self.print])
+        #expect(acme.networks.isEmpty)
+    }
+
+    @Test func `a fingerprint that is none is named with its place and the shape it should have`() throws {
+        let bad = try certified("  acme: { certificates: [\(Self.print), AB:CD] }").1
+        #expect(bad.count == 1)
+        #expect(bad.first?.contains("customers.acme.certificates[1]") == true, "\(bad)")
+        #expect(bad.first?.contains("“AB:CD” is not a SHA-256 fingerprint such as 8F:43:") == true, "\(bad)")
+        let twice = try certified(
+            "  acme: { certificates: [\(Self.print)] }\n  shop: { certificates: [\(Self.print.lowercased())] }").1
+        #expect(twice.count == 1 && twice.first?.contains("belongs to customer acme already") == true, "\(twice)")
+        let deaf = try certified("  acme: { certificates: [\(Self.print)] }", tls: "none").1
+        #expect(deaf.first?.contains("customer acme is known by a certificate, but no listener has tls") == true)
+        let without = try certified("  acme: { senders: [acme.example] }").1
+        #expect(without.first?.contains("“networks” is missing") == true, "\(without)")
+    }
+
     @Test func `the documented file is read`() throws {
         let (node, problems) = try decodeNode(
             """

@@ -54,7 +54,10 @@ import Testing
         var accepted = mail.trace
         accepted.screening = Screening(
             verdict: .suspect, action: "add header", score: -6.25, symbols: ["A(1.00)"], changes: ["X added"])
-        return [.accepted(mail.trace), .accepted(accepted), .attempted(second), .attempted(attempt)] + steered + [
+        var known = [mail.trace, accepted]
+        known[0].known = "login app1"
+        known[1].known = "certificate 8F:43"
+        return [.accepted(mail.trace), .accepted(accepted)] + known.map { .accepted($0) } + [.attempted(second), .attempted(attempt)] + steered + [
             .ended(end)
         ]
     }

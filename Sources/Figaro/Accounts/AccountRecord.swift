@@ -14,6 +14,8 @@ struct AccountRecord: Codable, Sendable, Hashable {
     /// CIDR blocks that it sends from.
     var networks: [String] = []
     var logins: [Login] = []
+    /// Fingerprints, as ``CertificateFingerprint`` writes them.
+    var certificates: [String]?
     /// Of notices to its senders; nil for the node's.
     var language: String?
     /// Domains and addresses it may send from.
@@ -24,9 +26,10 @@ struct AccountRecord: Codable, Sendable, Hashable {
 
     /// Accounts that are kept; the planner keeps books of as many customers.
     static let limit = 10_000
-    /// Networks of one account, and logins of one account.
+    /// Networks, logins and certificates of one account.
     static let networksLimit = 1_000
     static let loginsLimit = 1_000
+    static let certificatesLimit = 1_000
     static let sendersLimit = 10_000
 
     /// - Throws: what in it cannot be understood.
@@ -42,6 +45,12 @@ struct AccountRecord: Codable, Sendable, Hashable {
             }
             customer.credentials.append(
                 Credential(user: login.user, password: password, made: Timestamp(milliseconds: login.made)))
+        }
+        for text in certificates ?? [] {
+            guard let print = CertificateFingerprint(text) else {
+                throw RefusedOrder(why: CertificateFingerprint.fault(in: text))
+            }
+            customer.certificates.append(print)
         }
         for text in senders ?? [] where !customer.senders.insert(text) {
             throw RefusedOrder(why: "“\(text)” is no domain, no *.domain and no address such as news@customer.example")

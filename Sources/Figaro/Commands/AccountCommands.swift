@@ -1,4 +1,5 @@
 import ArgumentParser
+import Intake
 
 /// What an account is to have; the same for `add` and `set`.
 struct AccountOptions: ParsableArguments {
@@ -8,6 +9,12 @@ struct AccountOptions: ParsableArguments {
             "A network that it sends from without a login; may be given several times. `none` takes all away.",
             valueName: "CIDR"))
     var networks: [String] = []
+    @Option(
+        name: .customLong("certificate"),
+        help: ArgumentHelp(
+            "Fingerprint of a certificate that its server shows in TLS, or of that certificate's public key; may be given "
+                + "several times. `none` takes all away.", valueName: "sha256"))
+    var certificates: [String] = []
     @Option(help: ArgumentHelp("Of notices to its senders, such as de; `none` for the node's.", valueName: "language"))
     var language: String?
 
@@ -32,6 +39,12 @@ struct AccountOptions: ParsableArguments {
         if senders.contains("none"), senders.count > 1 {
             throw ValidationError("--sender none takes all senders away; nothing can stand beside it")
         }
+        if certificates.contains("none"), certificates.count > 1 {
+            throw ValidationError("--certificate none takes all certificates away; nothing can stand beside it")
+        }
+        for text in certificates where text != "none" && CertificateFingerprint(text) == nil {
+            throw ValidationError("--certificate: \(CertificateFingerprint.fault(in: text))")
+        }
         if networks.contains("none"), networks.count > 1 {
             throw ValidationError("--network none takes all networks away; nothing can stand beside it")
         }
@@ -40,6 +53,7 @@ struct AccountOptions: ParsableArguments {
     var change: AccountChange {
         AccountChange(
             networks: networks.isEmpty ? nil : networks.filter { $0 != "none" },
+            certificates: certificates.isEmpty ? nil : certificates.filter { $0 != "none" },
             language: language.map { $0 == "none" ? "" : $0 },
             senders: senders.isEmpty ? nil : senders.filter { $0 != "none" },
             administrator: administrator.map { $0 == "none" ? "" : $0 },
@@ -69,8 +83,9 @@ extension CustomerCommand {
         static let configuration = CommandConfiguration(
             abstract: "Add a customer that is kept in the spool, beside those of the node's file.",
             discussion: """
-                It is known by the networks it sends from, by a login (`figaro credential add`), or both. It may send \
-                at once, and after every restart; nothing needs to be reloaded.
+                It is known by the networks it sends from, by a login (`figaro credential add`), or by the certificate \
+                that its server shows in TLS. It may send at once, and after every restart; nothing needs to be \
+                reloaded.
 
                 Examples:
                   figaro customer add acme --network 192.0.2.0/24 --network 2001:db8:1::/48

@@ -1,7 +1,36 @@
 import Intake
 import Mail
+import SMTP
 
 extension NodeConfigurationFile {
+    /// What one customer of the `customers:` section is known by, beside its networks.
+    ///
+    /// - Parameter owners: whose certificates are known already.
+    func certificates(
+        _ section: Section, of name: String, _ owners: inout [CertificateFingerprint: String]
+    ) -> [CertificateFingerprint] {
+        let list = section.optional("certificates")?.list(atLeast: 1, atMost: 1_000) { field -> CertificateFingerprint? in
+            guard let text = field.string(CertificateFingerprint.shape) else { return nil }
+            guard let print = CertificateFingerprint(text) else {
+                field.complain(CertificateFingerprint.fault(in: text))
+                return nil
+            }
+            if let owner = owners.updateValue(name, forKey: print) {
+                field.complain("\(print) belongs to customer \(owner) already")
+            }
+            return print
+        }
+        return list ?? []
+    }
+
+    /// Certificates are shown in TLS, and nowhere else.
+    func complainAboutDeafListeners(_ customers: Field?, _ declared: [Customer], _ listeners: [Listener]) {
+        guard let customer = declared.first(where: { !$0.certificates.isEmpty }),
+            listeners.allSatisfy({ $0.tls == .none })
+        else { return }
+        customers?.complain("customer \(customer.name) is known by a certificate, but no listener has tls")
+    }
+
     /// What one customer of the `customers:` section may do, beside its networks.
     func rights(_ section: Section, of customer: inout Customer) {
         if let list = section.optional("senders")?.list(

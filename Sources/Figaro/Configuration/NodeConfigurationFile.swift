@@ -63,6 +63,7 @@ struct NodeConfigurationFile {
         var policies: [String: Filtering.Configuration.Policy] = [:]
         let named = section.optional("customers")
         let customers = named.map { $0.section { self.customers($0, &languages, &policies) } } ?? []
+        complainAboutDeafListeners(named, customers ?? [], listeners ?? [])
         filter?.customers = policies
         if filter == nil, let customer = policies.keys.min() {
             named?.complain("customer \(customer) has a filter policy of its own, but there is no “filter”")
@@ -182,10 +183,15 @@ struct NodeConfigurationFile {
         _ policies: inout [String: Filtering.Configuration.Policy]
     ) -> [Customer] {
         var owners: [IPNetwork: String] = [:]
+        var holders: [CertificateFingerprint: String] = [:]
         var customers: [Customer] = []
         for entry in section.entries() {
             _ = entry.value.section { customer in
-                let networks = customer.required("networks")?.list(atLeast: 1) { field -> IPNetwork? in
+                let certificates = self.certificates(customer, of: entry.name, &holders)
+                // Whoever shows a certificate may come from anywhere.
+                let isCertified = customer.optional("certificates") != nil
+                let place = isCertified ? customer.optional("networks") : customer.required("networks")
+                let networks = place?.list(atLeast: 1) { field -> IPNetwork? in
                     guard let network = field.network() else { return nil }
                     if network.prefix == 0 {
                         field.complain("\(network) is everybody; that would be an open relay")
@@ -196,6 +202,7 @@ struct NodeConfigurationFile {
                     return network
                 }
                 var made = Customer(name: entry.name, networks: networks ?? [])
+                made.certificates = certificates
                 rights(customer, of: &made)
                 customers.append(made)
                 policies[entry.name] = customer.optional("filter")?.section(filterPolicy)

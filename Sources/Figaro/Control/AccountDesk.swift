@@ -83,15 +83,22 @@ struct AccountDesk: Sendable {
             why: "\(name) is declared in \(file)\(place.map { ":\($0.line)" } ?? ""); change it there and reload")
     }
 
-    /// An address belongs to one customer.
+    /// An address or certificate belongs to one customer.
     private func refuseTwins(
         _ account: AccountRecord, of name: String, in accounts: [String: AccountRecord]
     ) throws(RefusedOrder) {
+        let declared = settings.current.node.intake.customers
+        for text in account.certificates ?? [] {
+            let owner = accounts.first { $0.key != name && $0.value.certificates?.contains(text) == true }?.key
+            let other = declared.first { $0.certificates.contains { $0.description == text } }?.name
+            if let owner = owner ?? other {
+                throw RefusedOrder(why: "the certificate \(text) belongs to customer \(owner) already")
+            }
+        }
         for text in account.networks {
             if let owner = accounts.first(where: { $0.key != name && $0.value.networks.contains(text) })?.key {
                 throw RefusedOrder(why: "\(text) belongs to customer \(owner) already")
             }
-            let declared = settings.current.node.intake.customers
             if let owner = declared.first(where: { $0.networks.contains { $0.description == text } })?.name {
                 throw RefusedOrder(why: "\(text) belongs to customer \(owner) already")
             }
@@ -164,6 +171,19 @@ extension AccountRecord {
                 throw RefusedOrder(why: "\(given.count) networks are too many; \(Self.networksLimit) are allowed")
             }
             networks = try given.map { text throws(RefusedOrder) in try Self.network(text) }
+        }
+        if let given = change.certificates {
+            guard given.count <= Self.certificatesLimit else {
+                throw RefusedOrder(
+                    why: "\(given.count) certificates are too many; \(Self.certificatesLimit) are allowed")
+            }
+            let written = try given.map { text throws(RefusedOrder) in
+                guard let print = CertificateFingerprint(text) else {
+                    throw RefusedOrder(why: CertificateFingerprint.fault(in: text))
+                }
+                return print.description
+            }
+            certificates = written.isEmpty ? nil : written
         }
         if let given = change.senders {
             guard given.count <= Self.sendersLimit else {

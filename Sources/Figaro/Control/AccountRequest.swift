@@ -22,6 +22,8 @@ struct AccountRequest: Codable, Sendable, Hashable {
 /// What an account is to have from now on; what is nil stays as it is.
 struct AccountChange: Codable, Sendable, Hashable {
     var networks: [String]?
+    /// Fingerprints.
+    var certificates: [String]?
     /// Empty for the node's.
     var language: String?
     var senders: [String]?

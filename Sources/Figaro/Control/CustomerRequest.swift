@@ -28,6 +28,7 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
         var kept: String
         var networks: [String]
         var users: [String]
+        var certificates: [String]
         var senders: [String]
         var limits: [String: Int]
         var administrator: String?
@@ -36,6 +37,7 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
             self.kept = kept
             networks = customer.networks.map(\.description)
             users = customer.credentials.map(\.user)
+            certificates = customer.certificates.map(\.description)
             senders = customer.senders.list
             limits = CustomerLimitName.values(of: customer.limits)
             administrator = customer.administrator?.description
@@ -46,7 +48,7 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
                 self.limits[name.rawValue].map { "\(name.rawValue)=\(name.text($0))" }
             }
             let rows = [
-                ("networks", networks), ("logs in as", users), ("sends as", senders), ("limits", limits),
+                ("networks", networks), ("logs in as", users), ("shows", certificates), ("sends as", senders), ("limits", limits),
                 ("told", administrator.map { [$0] } ?? []),
             ]
             return ["kept in   the \(kept == "file" ? "node's file" : "spool")"]

@@ -8,6 +8,7 @@ struct TraceReport: Codable, Sendable, Hashable {
     var message: String
     var to: [String]
     var customer: String?
+    var knownBy: String?
     var client: String?
     var helo: String?
     var from: String?
@@ -68,6 +69,7 @@ struct TraceReport: Codable, Sendable, Hashable {
         message = accepted.message.description
         to = accepted.recipients.map(\.description)
         customer = accepted.customer
+        knownBy = accepted.known
         client = accepted.client.description
         helo = accepted.helo
         tls = accepted.tls
@@ -152,7 +154,7 @@ struct TraceReport: Codable, Sendable, Hashable {
 
     private var acceptedLines: [String] {
         [
-            "accepted from customer \(customer ?? "?"), client \(client ?? "?") (\(helo ?? "?"))"
+            "accepted from customer \(customer ?? "?")\(knownBy.map { " by \($0)" } ?? ""), client \(client ?? "?") (\(helo ?? "?"))"
                 + (tls.map { ", \($0)" } ?? ""),
             "from <\(from ?? "")> to \(recipients), \(size ?? 0) octets",
         ] + screeningLines

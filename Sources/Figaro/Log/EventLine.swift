@@ -28,6 +28,7 @@ enum EventLine {
     private static func accepted(_ event: TraceEvent.Acceptance, _ line: inout LogLine) {
         begin("accepted", event.at, event.message, &line)
         line.add("customer", event.customer)
+        line.add("known_by", event.known)
         line.add("client", event.client.description)
         line.add("helo", event.helo)
         line.add("tls", event.tls)

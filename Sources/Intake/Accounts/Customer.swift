@@ -1,10 +1,12 @@
 package import Mail
 
-/// Who may relay: known by the address it connects from, or by a login.
+/// Who may relay: known by the address it connects from, by a login, or by a certificate.
 package struct Customer: Sendable, Hashable {
     package var name: String
     package var networks: [IPNetwork]
     package var credentials: [Credential]
+    /// Of the certificates that its servers show, or of their public keys.
+    package var certificates: [CertificateFingerprint] = []
     /// What it may send from; empty: everything that no other customer has declared.
     package var senders = SenderSet()
     package var limits = CustomerLimits()

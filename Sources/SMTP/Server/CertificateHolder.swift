@@ -13,17 +13,35 @@ package final class CertificateHolder: Sendable {
     }
 
     private let context: NIOSSLContext
+    /// Asks clients for a certificate. Sessions of one are not resumed in the other, so that a client which has been here
+    /// before is asked as well.
+    private let asking: NIOSSLContext
+
+    /// What a client may sign with: whatever the fields of a mailserver's certificate may need.
+    private static let signatures: [SignatureAlgorithm] = [
+        .ecdsaSecp256R1Sha256, .ed25519, .rsaPssRsaeSha256, .rsaPkcs1Sha256, .ecdsaSecp384R1Sha384, .rsaPssRsaeSha384,
+        .rsaPkcs1Sha384, .ecdsaSecp521R1Sha512, .rsaPssRsaeSha512, .rsaPkcs1Sha512,
+    ]
 
     /// - Parameter files: 1 or more; the first is shown to clients that ask for no name, or one that nobody has.
     package init(_ files: [CertificateFiles]) throws(Fault) {
-        context = try Self.load(files)
+        var configuration = try Self.load(files)
+        context = try Self.context(configuration, files[0])
+        configuration.certificateVerification = .optionalVerification
+        configuration.verifySignatureAlgorithms = Self.signatures
+        // None, or those of the system would be read for nothing.
+        configuration.trustRoots = .certificates([])
+        asking = try Self.context(configuration, files[0])
     }
 
-    package func makeHandler() -> NIOSSLServerHandler {
-        NIOSSLServerHandler(context: context)
+    /// - Parameter asksClient: the client is asked for a certificate. It may have none, and any that it has the key of
+    ///   will do: what it is worth is decided by whoever knows the customers.
+    package func makeHandler(asksClient: Bool = false) -> NIOSSLServerHandler {
+        guard asksClient else { return NIOSSLServerHandler(context: context) }
+        return NIOSSLServerHandler(context: asking) { _, verdict in verdict.succeed(.certificateVerified) }
     }
 
-    private static func load(_ files: [CertificateFiles]) throws(Fault) -> NIOSSLContext {
+    private static func load(_ files: [CertificateFiles]) throws(Fault) -> TLSConfiguration {
         let pairs = try loadPairs(files)
         guard let first = pairs.first else { throw Fault(file: "", reason: "no certificate is configured") }
         var configuration = TLSConfiguration.makeServerConfiguration(
@@ -37,7 +55,7 @@ package final class CertificateHolder: Sendable {
                 promise.succeed(directory.override(for: values.serverHostname))
             }
         }
-        return try context(configuration, files[0])
+        return configuration
     }
 
     private static func loadPairs(_ files: [CertificateFiles]) throws(Fault) -> [Pair] {

@@ -13,6 +13,14 @@ package protocol MailReceiver: AnyObject {
     /// taken otherwise.
     func refusalOfRecipient() -> ServerReply?
 
+    /// The client is to be asked for a certificate, since customers are known by theirs.
+    var wantsCertificate: Bool { get }
+
+    /// The client has shown a certificate.
+    ///
+    /// - Returns: what the session may do from now on.
+    func shown(_ certificate: ClientCertificate) -> ServerMachine.Policy
+
     /// Whether the client is who it says. `answer` is called once, on the event loop, now or later; the session may be
     /// gone by then.
     func verify(_ login: Login, answer: @escaping (ServerMachine.LoginVerdict) -> Void)

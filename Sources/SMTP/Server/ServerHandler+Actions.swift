@@ -8,7 +8,7 @@ extension ServerHandler {
         case .nothing: return
         case .greet: append(settings.greeting)
         case .hello(let extended):
-            append(!extended ? settings.helo : machine.isEncrypted ? settings.ehloEncrypted : settings.ehloInClear)
+            append(extended ? settings.ehlo(machine.offers) : settings.helo)
         case .reply(let reply): append(reply)
         case .upgrade(let reply): upgrade(reply, context)
         case .receive(let envelope):
@@ -125,7 +125,7 @@ extension ServerHandler {
         append(reply)
         writeReplies(context)
         do {
-            let handler = certificates.makeHandler()
+            let handler = certificates.makeHandler(asksClient: receiver.wantsCertificate)
             try context.pipeline.syncOperations.addHandler(handler, position: .before(self))
         } catch {
             context.close(promise: nil)

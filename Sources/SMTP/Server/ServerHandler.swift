@@ -170,6 +170,9 @@ package final class ServerHandler: ChannelDuplexHandler {
     private func encrypted(_ context: ChannelHandlerContext) {
         let handler = try? context.pipeline.syncOperations.handler(type: NIOSSLServerHandler.self)
         tlsVersion = handler?.tlsVersion.map(Self.name) ?? "TLS"
+        if let certificate = handler?.peerCertificate.flatMap(ClientCertificate.init) {
+            machine.policy = receiver.shown(certificate)
+        }
         extendCommandDeadline()
         run(machine.phase == .opening ? machine.opened(encrypted: true) : machine.encrypted(), context)
         writeReplies(context)

@@ -4,6 +4,8 @@ extension ServerMachine {
     enum LoginExchange: Hashable, Sendable {
         /// One response has all (RFC 4616 section 2).
         case plain
+        /// One response, for whom (RFC 4422 appendix A.1).
+        case external
         case name
         case password(name: [UInt8])
     }
@@ -15,21 +17,31 @@ extension ServerMachine {
         case refused(ServerReply)
     }
 
+    /// What EHLO names at this moment.
+    var offers: Offers {
+        guard isEncrypted else { return offersTLS ? .startTLS : [] }
+        var offers: Offers = []
+        if policy.offersLogin { offers.insert(.login) }
+        if policy.certified != nil { offers.insert(.external) }
+        return offers
+    }
+
     mutating func auth(_ mechanism: LoginMechanism?, _ initial: LoginResponse?) -> Action {
-        guard policy.offersLogin else { return refuse(.notImplemented) }
+        guard policy.offersLogin || policy.certified != nil else { return refuse(.notImplemented) }
         guard isEncrypted else { return refuse(.loginNeedsTLS) }
         guard hello?.extended == true else { return refuse(.helloFirst) }
         // RFC 4954 section 4: once a session, and never inside a transaction.
         guard !isLoggedIn, envelope == nil else { return refuse(.badSequence) }
         guard !closing else { return end(.shuttingDown) }
         switch mechanism {
-        case .plain: exchange = .plain
-        case .login: exchange = .name
-        case nil: return refuse(.unknownMechanism)
+        case .plain where policy.offersLogin: exchange = .plain
+        case .login where policy.offersLogin: exchange = .name
+        case .external where policy.certified != nil: exchange = .external
+        default: return refuse(.unknownMechanism)
         }
         phase = .credentials
         if let initial { return heed(initial) }
-        return .reply(mechanism == .plain ? .giveCredentials : .giveName)
+        return .reply(mechanism == .login ? .giveName : .giveCredentials)
     }
 
     /// A line that answers a challenge of ours.
@@ -63,9 +75,21 @@ extension ServerMachine {
             exchange = .password(name: response.octets)
             return .reply(.givePassword)
         case .plain: return verify(Login(plain: response))
+        case .external: return certify(response)
         case .password(let name): return verify(Login(user: name, secret: response.octets))
         case nil: return endLogin(.badSequence)
         }
+    }
+
+    /// Who it is was settled by the handshake; nobody acts as somebody else.
+    private mutating func certify(_ response: LoginResponse) -> Action {
+        guard let name = policy.certified, response.octets.isEmpty || response.octets == Array(name.utf8) else {
+            return endLogin(.loginRefused)
+        }
+        exchange = nil
+        phase = .commands
+        isLoggedIn = true
+        return .reply(.loggedIn)
     }
 
     private mutating func verify(_ login: Login?) -> Action {

@@ -8,6 +8,8 @@ package struct ServerMachine: Sendable {
         package var mayRelay: Bool
         /// There are accounts that log in.
         package var offersLogin: Bool
+        /// Whose certificate the client has shown; nil where it is nobody's.
+        package var certified: String?
         /// Who gets mail for `<postmaster>`.
         package var postmaster: Address?
         package var recipients: Int
@@ -17,9 +19,10 @@ package struct ServerMachine: Sendable {
 
         package init(
             mayRelay: Bool, postmaster: Address?, recipients: Int, errors: Int, messageSize: Int,
-            offersLogin: Bool = false
+            offersLogin: Bool = false, certified: String? = nil
         ) {
             self.mayRelay = mayRelay
+            self.certified = certified
             self.offersLogin = offersLogin
             self.postmaster = postmaster
             self.recipients = recipients
@@ -45,6 +48,18 @@ package struct ServerMachine: Sendable {
         /// Between our 220 to STARTTLS and the end of the handshake.
         case handshake
         case closed
+    }
+
+    /// What EHLO names that not every session has.
+    struct Offers: OptionSet {
+        let rawValue: UInt8
+
+        static let startTLS = Offers(rawValue: 1)
+        /// AUTH with a password.
+        static let login = Offers(rawValue: 2)
+        /// AUTH EXTERNAL.
+        static let external = Offers(rawValue: 4)
+        static let all: Offers = [.startTLS, .login, .external]
     }
 
     package enum Action: Hashable, Sendable {
@@ -92,7 +107,7 @@ package struct ServerMachine: Sendable {
     /// The client has proved who it is.
     package var isLoggedIn = false
     var exchange: LoginExchange?
-    private let offersTLS: Bool
+    let offersTLS: Bool
     var envelope: Envelope?
     /// How the content of this transaction comes in.
     var transfer = Transfer.none

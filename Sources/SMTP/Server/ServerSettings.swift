@@ -8,16 +8,14 @@ package final class ServerSettings: Sendable {
     let timeouts: ServerTimeouts
     let greeting: ByteBuffer
     let helo: ByteBuffer
-    let ehloInClear: ByteBuffer
-    let ehloEncrypted: ByteBuffer
+    /// By the raw value of ``ServerMachine/Offers``.
+    private let ehlos: [ByteBuffer]
 
     /// - Parameters:
     ///   - messageSize: octets of content.
     ///   - lineLength: octets of a line of content without CRLF.
-    ///   - offersLogin: AUTH, inside TLS.
     package init(
-        hostname: String, mode: TLSMode, messageSize: Int, lineLength: Int, timeouts: ServerTimeouts,
-        offersLogin: Bool = false
+        hostname: String, mode: TLSMode, messageSize: Int, lineLength: Int, timeouts: ServerTimeouts
     ) {
         self.mode = mode
         self.messageSize = messageSize
@@ -25,14 +23,22 @@ package final class ServerSettings: Sendable {
         self.timeouts = timeouts
         greeting = ByteBuffer(string: "220 \(hostname) ESMTP Figaro\r\n")
         helo = ByteBuffer(string: "250 \(hostname)\r\n")
-        ehloInClear = Self.ehlo(hostname, messageSize, startTLS: mode == .starttls, login: false)
-        ehloEncrypted = Self.ehlo(hostname, messageSize, startTLS: false, login: offersLogin)
+        ehlos = (0...ServerMachine.Offers.all.rawValue).map {
+            Self.ehlo(hostname, messageSize, ServerMachine.Offers(rawValue: $0))
+        }
     }
 
-    private static func ehlo(_ hostname: String, _ messageSize: Int, startTLS: Bool, login: Bool) -> ByteBuffer {
+    func ehlo(_ offers: ServerMachine.Offers) -> ByteBuffer {
+        ehlos[Int(offers.intersection(.all).rawValue)]
+    }
+
+    private static func ehlo(_ hostname: String, _ messageSize: Int, _ offers: ServerMachine.Offers) -> ByteBuffer {
         var text = "250-\(hostname)\r\n250-PIPELINING\r\n250-SIZE \(messageSize)\r\n"
-        if startTLS { text += "250-STARTTLS\r\n" }
-        if login { text += "250-AUTH PLAIN LOGIN\r\n" }
+        if offers.contains(.startTLS) { text += "250-STARTTLS\r\n" }
+        if !offers.isDisjoint(with: [.login, .external]) {
+            text += "250-AUTH" + (offers.contains(.login) ? " PLAIN LOGIN" : "")
+            text += (offers.contains(.external) ? " EXTERNAL" : "") + "\r\n"
+        }
         text += "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-CHUNKING\r\n250-DSN\r\n250 SMTPUTF8\r\n"
         return ByteBuffer(string: text)
     }

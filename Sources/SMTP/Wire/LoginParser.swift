@@ -1,11 +1,13 @@
 import Mail
 
-/// How a client may prove who it is (RFC 4954 section 3); both send the password as it is, so only inside TLS.
+/// How a client may prove who it is (RFC 4954 section 3); a password is sent as it is, so only inside TLS.
 package enum LoginMechanism: Hashable, Sendable {
     /// RFC 4616.
     case plain
     /// Never a standard, and what Outlook and many a device speak: name and password are asked for one by one.
     case login
+    /// RFC 4422 appendix A: by the certificate of the handshake.
+    case external
 }
 
 /// What a client says within AUTH, decoded; may hold a password, and is never logged.
@@ -32,6 +34,8 @@ enum LoginParser {
                 .plain
             } else if MailParser.equal(line, word, "LOGIN") {
                 .login
+            } else if MailParser.equal(line, word, "EXTERNAL") {
+                .external
             } else {
                 nil
             }

@@ -96,6 +96,39 @@ struct LoginTests {
     }
 
     @Test
+    func `EXTERNAL is for whom the handshake has made known`() {
+        var policy = policy
+        policy.certified = "acme"
+        policy.offersLogin = false
+        for words in ["EXTERNAL =", "external \(plain("acme"))", "EXTERNAL"] {
+            var machine = ServerMachine(policy: policy, offersTLS: true)
+            _ = machine.opened(encrypted: true)
+            #expect(auth(&machine, words) == .reply(.helloFirst))
+            _ = machine.received(.hello(name: "c", extended: true), admission: nil)
+            #expect(machine.offers == .external)
+            if words == "EXTERNAL" {
+                #expect(auth(&machine, words) == .reply(.giveCredentials))
+                #expect(respond(&machine, "") == .reply(.loggedIn))
+            } else {
+                #expect(auth(&machine, words) == .reply(.loggedIn))
+            }
+            #expect(machine.isLoggedIn && machine.phase == .commands)
+            #expect(auth(&machine, "EXTERNAL =") == .reply(.badSequence), "once a session")
+        }
+        var machine = ServerMachine(policy: policy, offersTLS: true)
+        _ = machine.opened(encrypted: true)
+        _ = machine.received(.hello(name: "c", extended: true), admission: nil)
+        #expect(auth(&machine, "EXTERNAL \(plain("other"))") == .reply(.loginRefused), "nobody acts as somebody else")
+        #expect(!machine.isLoggedIn && machine.phase == .commands)
+        #expect(auth(&machine, "PLAIN \(plain("\0a\0b"))") == .reply(.unknownMechanism), "nobody has a password")
+        var unknown = opened()
+        #expect(unknown.offers == .login)
+        #expect(auth(&unknown, "EXTERNAL =") == .reply(.unknownMechanism))
+        let clear = ServerMachine(policy: policy, offersTLS: true)
+        #expect(clear.offers == .startTLS, "a handshake has to come first")
+    }
+
+    @Test
     func `octets that are no UTF-8 are no login`() {
         var machine = opened()
         #expect(auth(&machine, "PLAIN \(Base64.text([0, 0xC3, 0x28, 0, 65]))") == .reply(.loginRefused))

@@ -25,6 +25,7 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
     var loginVerdict: ServerMachine.LoginVerdict?
     var loginAnswer: ((ServerMachine.LoginVerdict) -> Void)?
     var answer: ((ServerMachine.Verdict) -> Void)?
+    let wantsCertificate = false
 
     func admission() -> ServerReply? { room }
 
@@ -39,6 +40,10 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
         self.facts.append(facts)
         self.drained = drained
         return self
+    }
+
+    func shown(_ certificate: ClientCertificate) -> ServerMachine.Policy {
+        ServerMachine.Policy(mayRelay: true, postmaster: nil, recipients: 10, errors: 5, messageSize: 1_000)
     }
 
     func verify(_ login: Login, answer: @escaping (ServerMachine.LoginVerdict) -> Void) {
