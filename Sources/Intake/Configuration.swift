@@ -45,8 +45,13 @@ package struct Listener: Sendable, Hashable {
     package var tls: TLSMode
     /// Load balancers, whose connections begin with the PROXY protocol.
     package var proxies: [IPNetwork]
+    /// Load balancers that may say with XCLIENT for whom they speak.
+    package var namers: [IPNetwork]
 
-    package init(address: IPAddress, port: Int, tls: TLSMode = .none, proxies: [IPNetwork] = []) {
+    package init(
+        address: IPAddress, port: Int, tls: TLSMode = .none, proxies: [IPNetwork] = [], namers: [IPNetwork] = []
+    ) {
+        self.namers = namers
         self.proxies = proxies
         self.address = address
         self.port = port

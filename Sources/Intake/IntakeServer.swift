@@ -183,15 +183,16 @@ extension IntakeServer {
     private func welcome(_ channel: any Channel, _ listener: Listener) throws {
         guard !listener.proxies.isEmpty, let peer = channel.remoteAddress?.client,
             listener.proxies.contains(where: { $0.contains(peer) })
-        else { return try admit(channel, listener.tls, nil) }
+        else { return try admit(channel, listener, nil) }
         try channel.pipeline.syncOperations.addHandler(
-            ProxyHandler { channel, client in try self.admit(channel, listener.tls, client) })
+            ProxyHandler { channel, client in try self.admit(channel, listener, client) })
     }
 
     /// Gives a new connection its session; runs on its event loop.
     ///
     /// - Parameter proxied: the client, where a load balancer has said so.
-    private func admit(_ channel: any Channel, _ mode: TLSMode, _ proxied: IPAddress?) throws {
+    private func admit(_ channel: any Channel, _ listener: Listener, _ proxied: IPAddress?) throws {
+        let mode = listener.tls
         let generation = generation.withLock { $0 }
         let (services, certificates) = (generation.services, generation.certificates)
         let pipeline = channel.pipeline.syncOperations
@@ -210,7 +211,8 @@ extension IntakeServer {
             return try pipeline.addHandler(LastWords(mode == .implicit ? nil : refusal))
         }
         do {
-            let reception = Reception(services: services, client: client, loop: channel.eventLoop)
+            let reception = Reception(
+                services: services, client: client, namers: listener.namers, loop: channel.eventLoop)
             if mode == .implicit, let certificates {
                 try pipeline.addHandler(certificates.makeHandler(asksClient: reception.wantsCertificate))
             }

@@ -17,8 +17,7 @@ final class MessageInProgress: MessageSink {
     private static let chunkBuffer = 128 << 10
 
     let services: Services
-    private let client: IPAddress
-    private let clientText: String
+    private let place: ClientPlace
     let customer: String
     let loop: any EventLoop
     private let envelope: Envelope
@@ -45,8 +44,7 @@ final class MessageInProgress: MessageSink {
     ) {
         self.reception = reception
         services = reception.services
-        client = reception.client
-        clientText = reception.clientText
+        place = reception.place
         // Strangers get as far as this only with mail for our postmaster.
         customer = reception.customer?.name ?? "postmaster"
         loop = reception.loop
@@ -60,11 +58,13 @@ final class MessageInProgress: MessageSink {
 
     func writeReceived(to content: inout ByteBuffer) {
         ReceivedField(
-            client: clientText, facts: facts, hostname: services.configuration.hostname, id: id, envelope: envelope,
+            client: place.text, facts: facts, hostname: services.configuration.hostname, id: id, envelope: envelope,
             isCertified: reception.isCertified, time: arrived
         ).write(to: &content)
         header = HeaderScan(start: content.readableBytes)
     }
+
+    private var client: IPAddress { place.address }
 
     var isSaturated: Bool { (writer?.backlog ?? 0) > Self.backlogLimit }
 
@@ -268,7 +268,7 @@ final class MessageInProgress: MessageSink {
         let length = max(0, content.readableBytes - ours)
         var question = Question(
             content: content.getSlice(at: content.readerIndex + ours, length: length) ?? ByteBuffer())
-        question.client = client.description
+        if place.isKnown { question.client = client.description }
         question.hello = facts.hello
         question.hostname = hostname
         question.user = customer

@@ -4,7 +4,7 @@ import SMTP
 
 /// The trace field at the top of every message we take (RFC 5321 section 4.4).
 struct ReceivedField {
-    /// The client's address as a literal.
+    /// The client's address as a literal, behind its name where one is known.
     var client: String
     var facts: ServerSessionFacts
     var hostname: String
@@ -45,9 +45,10 @@ struct ReceivedField {
     private var protocolName: StaticString {
         switch (envelope.smtpUTF8, facts.extended, facts.tls != nil) {
         case (true, _, true): facts.loggedIn ? "UTF8SMTPSA" : "UTF8SMTPS"
-        case (true, _, false): "UTF8SMTP"
+        case (true, _, false): facts.loggedIn ? "UTF8SMTPA" : "UTF8SMTP"
         case (false, true, true): facts.loggedIn ? "ESMTPSA" : "ESMTPS"
-        case (false, true, false): "ESMTP"
+        // In the clear nobody logs in but at a load balancer.
+        case (false, true, false): facts.loggedIn ? "ESMTPA" : "ESMTP"
         case (false, false, _): "SMTP"
         }
     }

@@ -6,9 +6,9 @@ import SMTP
 /// One client's session as far as it is about mail: which customer it is, and what becomes of what it sends.
 final class Reception: MailReceiver {
     let services: Services
-    let client: IPAddress
-    /// Written once a session, used in every message.
-    let clientText: String
+    private(set) var place: ClientPlace
+    /// Who may say for whom it speaks.
+    private let namers: [IPNetwork]
     let loop: any EventLoop
     /// nil for strangers.
     private(set) var customer: Customer?
@@ -27,7 +27,17 @@ final class Reception: MailReceiver {
 
     /// The client's name, as filters are told it. Asked for when the session's first message begins, and not at all
     /// where no filter is.
-    private(set) lazy var clientName = ClientName.find(client, with: services.nameFinder, on: loop)
+    var clientName: EventLoopFuture<String?> {
+        if let foundName { return foundName }
+        let isTold = !place.isKnown || place.name != nil
+        let found =
+            isTold
+            ? loop.makeSucceededFuture(place.name) : ClientName.find(client, with: services.nameFinder, on: loop)
+        foundName = found
+        return found
+    }
+
+    private var foundName: EventLoopFuture<String?>?
 
     private var tally: CustomerTally?
     /// The customer has more sessions than it may.
@@ -35,10 +45,10 @@ final class Reception: MailReceiver {
     /// What the transaction took of the customer's share.
     private var reservation = CustomerTally.Reservation()
 
-    init(services: Services, client: IPAddress, loop: any EventLoop) {
+    init(services: Services, client: IPAddress, namers: [IPNetwork], loop: any EventLoop) {
         self.services = services
-        self.client = client
-        clientText = client.isIPv4 ? "[\(client)]" : "[IPv6:\(client)]"
+        place = ClientPlace(client)
+        self.namers = namers
         self.loop = loop
         version = services.customers.version
         let directory = services.customers.directory
@@ -46,13 +56,16 @@ final class Reception: MailReceiver {
         if let customer = directory.customer(at: client) { become(customer, in: directory) }
     }
 
+    var client: IPAddress { place.address }
+
     var policy: ServerMachine.Policy {
         let configuration = services.configuration
         return ServerMachine.Policy(
             mayRelay: customer != nil, postmaster: configuration.postmaster,
             recipients: configuration.limits.recipients, errors: configuration.limits.errors,
             messageSize: min(configuration.limits.messageSize, customer?.limits.messageSize ?? .max),
-            offersLogin: offersLogin, certified: isCertified ? customer?.name : nil)
+            offersLogin: offersLogin, certified: isCertified ? customer?.name : nil,
+            mayName: place.isKnown && namers.contains { $0.contains(client) })
     }
 
     var isCertified: Bool {
@@ -68,12 +81,14 @@ final class Reception: MailReceiver {
         }
     }
 
-    private func become(_ customer: Customer, in directory: CustomerDirectory) {
+    /// - Parameter customer: nil for a stranger.
+    private func become(_ customer: Customer?, in directory: CustomerDirectory) {
         self.customer = customer
-        senders = directory.senderRight(of: customer)
+        senders = customer.flatMap { directory.senderRight(of: $0) }
         tally?.leave()
         tally = nil
         isTooMany = false
+        guard let customer else { return }
         let tally = services.tallies.tally(of: customer.name)
         self.tally = tally
         isTooMany = tally.enter() > customer.limits.sessions ?? .max
@@ -147,6 +162,25 @@ final class Reception: MailReceiver {
         return policy
     }
 
+    /// What the load balancer itself is known by, its address and certificate, is worth nothing to whom it speaks for.
+    func named(_ named: NamedClient) -> ServerMachine.LoginVerdict {
+        version = services.customers.version
+        let directory = services.customers.directory
+        let owner = named.login.flatMap { directory.owner(of: $0) }
+        guard named.login == nil || owner != nil else { return .refused(.namedLoginUnknown) }
+        let other = place.moved(to: named)
+        if let refusal = services.sessions.move(from: client, to: other.address) {
+            services.log.refused(refusal, client: other.address, port: other.port, customer: nil)
+            return .refused(refusal)
+        }
+        tally?.giveBack(&reservation)
+        place = other
+        foundName = nil
+        proof = owner.map { .login($0.credential) }
+        become(owner?.customer ?? (other.isKnown ? directory.customer(at: client) : nil), in: directory)
+        return .accepted(policy)
+    }
+
     func verify(_ login: Login, answer: @escaping (ServerMachine.LoginVerdict) -> Void) {
         version = services.customers.version
         let directory = services.customers.directory
@@ -172,7 +206,7 @@ final class Reception: MailReceiver {
     }
 
     func refused(_ reply: ServerReply) {
-        services.log.refused(reply, client: client, customer: customer?.name)
+        services.log.refused(reply, client: client, port: place.port, customer: customer?.name)
     }
 
     func ended(_ channel: any Channel) {

@@ -24,9 +24,11 @@ final class RefusalLog: Sendable {
         self.logger = logger
     }
 
-    func refused(_ reply: ServerReply, client: IPAddress, customer: String?) {
+    /// - Parameter port: of the client's end, where a load balancer has said it.
+    func refused(_ reply: ServerReply, client: IPAddress, port: UInt16? = nil, customer: String?) {
         guard let unsaid = admit(reply) else { return }
         var metadata: Logger.Metadata = ["client": "\(client)", "reply": "\(reply.text)"]
+        if let port { metadata["port"] = "\(port)" }
         if let customer { metadata["customer"] = "\(customer)" }
         if unsaid > 0 { metadata["unsaid"] = "\(unsaid)" }
         logger.notice("client refused", metadata: metadata)

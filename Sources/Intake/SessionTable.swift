@@ -42,6 +42,22 @@ final class SessionTable: Sendable {
         }
     }
 
+    /// A session is another client's from now on.
+    ///
+    /// - Returns: why there is no room; nil when it counts as that one's.
+    func move(from old: IPAddress, to new: IPAddress) -> ServerReply? {
+        let (old, new) = (Self.key(old), Self.key(new))
+        guard old != new else { return nil }
+        return state.withLock { state in
+            let there = state.perClient[new, default: 0]
+            guard there < state.limitPerClient else { return .tooManyFromClient }
+            let here = state.perClient[old, default: 1] - 1
+            state.perClient[old] = here > 0 ? here : nil
+            state.perClient[new] = there + 1
+            return nil
+        }
+    }
+
     func remove(_ channel: any Channel, client: IPAddress) {
         let key = Self.key(client)
         let promise = state.withLock { state -> EventLoopPromise<Void>? in

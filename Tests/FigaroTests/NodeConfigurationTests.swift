@@ -47,13 +47,38 @@ struct NodeConfigurationTests {
         #expect(acme.networks.isEmpty)
     }
 
+    @Test func `load balancers are listed, and nobody lists everybody`() throws {
+        func read(_ key: String, _ networks: String) throws -> (NodeConfiguration?, [String]) {
+            let (node, problems) = try decodeNode(
+                """
+                hostname: relay.example
+                spool: /tmp/spool
+                listeners: [{ address: 127.0.0.1, port: 2525, \(key): \(networks) }]
+                customers: { acme: { networks: [127.0.0.1/32] } }
+
+                """)
+            return (node, problems)
+        }
+        let (node, problems) = try read("xclient", "[192.0.2.12/32, 2001:db8::/64]")
+        #expect(problems == [])
+        #expect(node?.intake.listeners.first?.namers.count == 2)
+        for key in ["xclient", "proxy_protocol"] {
+            for everybody in ["0.0.0.0/0", "::/0"] {
+                let found = try read(key, "[\"\(everybody)\"]").1
+                #expect(found.count == 1 && found.first?.contains("anybody could be any customer") == true, "\(found)")
+                #expect(found.first?.contains("listeners[0].\(key)[0]") == true, "\(found)")
+            }
+        }
+    }
+
     @Test func `a fingerprint that is none is named with its place and the shape it should have`() throws {
         let bad = try certified("  acme: { certificates: [\(Self.print), AB:CD] }").1
         #expect(bad.count == 1)
         #expect(bad.first?.contains("customers.acme.certificates[1]") == true, "\(bad)")
         #expect(bad.first?.contains("“AB:CD” is not a SHA-256 fingerprint such as 8F:43:") == true, "\(bad)")
         let twice = try certified(
-            "  acme: { certificates: [\(Self.print)] }\n  shop: { certificates: [\(Self.print.lowercased())] }").1
+            "  acme: { certificates: [\(Self.print)] }\n  shop: { certificates: [\(Self.print.lowercased())] }"
+        ).1
         #expect(twice.count == 1 && twice.first?.contains("belongs to customer acme already") == true, "\(twice)")
         let deaf = try certified("  acme: { certificates: [\(Self.print)] }", tls: "none").1
         #expect(deaf.first?.contains("customer acme is known by a certificate, but no listener has tls") == true)

@@ -21,11 +21,14 @@ struct Relay {
     init(
         tls: TLSMode = .none, certificates: [CertificateFiles] = [], limits: Limits = Limits(),
         customers: [String: [String]] = ["acme": ["127.0.0.0/8"]], postmaster: Address? = nil,
-        filter: Filter? = nil, nameFinder: ClientNameFinder? = nil
+        filter: Filter? = nil, nameFinder: ClientNameFinder? = nil, namers: [String] = []
     ) async throws {
         let configuration = Configuration(
             hostname: "relay.example",
-            listeners: [Intake.Listener(address: IPAddress(v4: 0x7F00_0001), port: 0, tls: tls)],
+            listeners: [
+                Intake.Listener(
+                    address: IPAddress(v4: 0x7F00_0001), port: 0, tls: tls, namers: namers.compactMap { IPNetwork($0) })
+            ],
             certificates: certificates,
             customers: customers.map { Customer(name: $0, networks: $1.compactMap { IPNetwork($0) }) },
             limits: limits, postmaster: postmaster)
@@ -41,11 +44,12 @@ struct Relay {
     static func with(
         tls: TLSMode = .none, certificates: [CertificateFiles] = [], limits: Limits = Limits(),
         customers: [String: [String]] = ["acme": ["127.0.0.0/8"]], postmaster: Address? = nil,
-        filter: Filter? = nil, nameFinder: ClientNameFinder? = nil, _ body: (Relay) async throws -> Void
+        filter: Filter? = nil, nameFinder: ClientNameFinder? = nil, namers: [String] = [],
+        _ body: (Relay) async throws -> Void
     ) async throws {
         let relay = try await Relay(
             tls: tls, certificates: certificates, limits: limits, customers: customers, postmaster: postmaster,
-            filter: filter, nameFinder: nameFinder)
+            filter: filter, nameFinder: nameFinder, namers: namers)
         do {
             try await body(relay)
         } catch {
@@ -64,8 +68,11 @@ struct Relay {
     }
 
     /// A client in the middle of a message, after 354.
-    func clientInData() async throws -> Client {
+    ///
+    /// - Parameter named: what it says with XCLIENT before that.
+    func clientInData(named: String? = nil) async throws -> Client {
         let client = try await client()
+        if let named { _ = try await client.ask("XCLIENT \(named)") }
         _ = try await client.ask("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA", replies: 3)
         return client
     }

@@ -29,7 +29,8 @@ struct ScreeningTests {
     /// Sends a message of that many lines to a relay whose filter answers so; nil: nobody answers.
     private func send(
         _ lines: Int, _ answer: String?, maxSize: Int = 10 << 20, tooLarge: Filtering.Configuration.TooLarge = .reject,
-        nameFinder: ClientNameFinder? = nil, _ body: (_ reply: String, Relay, FilterStandIn) throws -> Void
+        nameFinder: ClientNameFinder? = nil, named: String? = nil,
+        _ body: (_ reply: String, Relay, FilterStandIn) throws -> Void
     ) async throws {
         let standIn = try await FilterStandIn(answer)
         let filter = Filter(
@@ -37,8 +38,8 @@ struct ScreeningTests {
                 nodes: [standIn.place], deadline: .seconds(answer == nil ? 1 : 60), tooLarge: tooLarge,
                 maxSize: maxSize),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        try await Relay.with(filter: filter, nameFinder: nameFinder) { relay in
-            let client = try await relay.clientInData()
+        try await Relay.with(filter: filter, nameFinder: nameFinder, namers: ["127.0.0.1/32"]) { relay in
+            let client = try await relay.clientInData(named: named)
             let reply = try await client.ask(Self.message(lines) + ".")
             try body(reply, relay, standIn)
             #expect(try await client.ask("NOOP").hasPrefix("250 "), "the session goes on")
@@ -75,6 +76,23 @@ struct ScreeningTests {
         for finder in [none, nil] {
             try await send(lines, Self.clean, nameFinder: finder) { reply, _, standIn in
                 #expect(standIn.asked.count == 1 && !standIn.asked[0].contains("Hostname") && reply.hasPrefix("250 "))
+            }
+        }
+    }
+
+    @Test func `filters are asked about the client that a load balancer names`() async throws {
+        let found: ClientNameFinder = { $1("\($0)" == "127.0.0.5" ? "found.example" : nil) }
+        let told = [
+            ("ADDR=127.0.0.5 HELO=x.example", "found.example"),
+            ("ADDR=127.0.0.5 HELO=x.example NAME=told.example", "told.example"),
+        ]
+        for (words, name) in told {
+            try await send(1, Self.clean, nameFinder: found, named: words) { reply, _, standIn in
+                #expect(reply.hasPrefix("250 "))
+                let asked = try #require(standIn.asked.first)
+                for line in ["IP: 127.0.0.5", "Helo: x.example", "Hostname: \(name)"] {
+                    #expect(asked.contains("\r\n\(line)\r\n"), "\(line)")
+                }
             }
         }
     }

@@ -57,9 +57,8 @@ import Testing
         var known = [mail.trace, accepted]
         known[0].known = "login app1"
         known[1].known = "certificate 8F:43"
-        return [.accepted(mail.trace), .accepted(accepted)] + known.map { .accepted($0) } + [.attempted(second), .attempted(attempt)] + steered + [
-            .ended(end)
-        ]
+        let acceptances = ([mail.trace, accepted] + known).map { TraceEvent.accepted($0) }
+        return acceptances + [.attempted(second), .attempted(attempt)] + steered + [.ended(end)]
     }
 
     @Test func `a message's events come back in order, before and after they are written`() throws {

@@ -9,7 +9,8 @@ extension NodeConfigurationFile {
     func certificates(
         _ section: Section, of name: String, _ owners: inout [CertificateFingerprint: String]
     ) -> [CertificateFingerprint] {
-        let list = section.optional("certificates")?.list(atLeast: 1, atMost: 1_000) { field -> CertificateFingerprint? in
+        let named = section.optional("certificates")
+        let list = named?.list(atLeast: 1, atMost: 1_000) { field -> CertificateFingerprint? in
             guard let text = field.string(CertificateFingerprint.shape) else { return nil }
             guard let print = CertificateFingerprint(text) else {
                 field.complain(CertificateFingerprint.fault(in: text))

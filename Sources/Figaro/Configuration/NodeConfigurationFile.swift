@@ -127,11 +127,22 @@ struct NodeConfigurationFile {
             let address = section.required("address")?.address()
             let port = section.required("port")?.int(1...65_535)
             let tls = section.optional("tls").map { $0.word(TLSMode.self) } ?? TLSMode.none
-            let proxies = section.optional("proxy_protocol")?.list(atLeast: 1, atMost: 1_000) { $0.network() }
+            let proxies = section.optional("proxy_protocol").map(loadBalancers)
+            let namers = section.optional("xclient").map(loadBalancers)
             guard let address, let port, let tls else { return nil }
-            return Listener(address: address, port: port, tls: tls, proxies: proxies ?? [])
+            return Listener(address: address, port: port, tls: tls, proxies: proxies ?? [], namers: namers ?? [])
         }
         return read ?? nil
+    }
+
+    /// Those who may say whose a connection is.
+    private func loadBalancers(_ field: Field) -> [IPNetwork] {
+        let networks = field.list(atLeast: 1, atMost: 1_000) { field -> IPNetwork? in
+            guard let network = field.network() else { return nil }
+            if network.prefix == 0 { field.complain("\(network) is everybody, and anybody could be any customer") }
+            return network
+        }
+        return networks ?? []
     }
 
     private func metricsAddress(_ field: Field, _ listeners: [Listener]) -> MetricsAddress? {

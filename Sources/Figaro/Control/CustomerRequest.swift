@@ -48,7 +48,8 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
                 self.limits[name.rawValue].map { "\(name.rawValue)=\(name.text($0))" }
             }
             let rows = [
-                ("networks", networks), ("logs in as", users), ("shows", certificates), ("sends as", senders), ("limits", limits),
+                ("networks", networks), ("logs in as", users), ("shows", certificates), ("sends as", senders),
+                ("limits", limits),
                 ("told", administrator.map { [$0] } ?? []),
             ]
             return ["kept in   the \(kept == "file" ? "node's file" : "spool")"]

@@ -25,6 +25,11 @@ package protocol MailReceiver: AnyObject {
     /// gone by then.
     func verify(_ login: Login, answer: @escaping (ServerMachine.LoginVerdict) -> Void)
 
+    /// The client is a load balancer and speaks for another one from now on.
+    ///
+    /// - Returns: what that one's session may do, or why there is none.
+    func named(_ client: NamedClient) -> ServerMachine.LoginVerdict
+
     /// Content begins. What is to stand before the client's own octets is written to `content`.
     ///
     /// - Parameter drained: to be called when a saturated sink can take more.

@@ -18,6 +18,7 @@ extension ServerHandler {
         case .skip(let octets): skipChunk(octets, context)
         case .commit: commit(context)
         case .verify(let login): verify(login)
+        case .name(let client): run(machine.named(client, receiver.named(client)), context)
         case .queued(let id, let last):
             output.writeStaticString("250 2.0.0 Ok: queued as ")
             output.writeString(id.description)

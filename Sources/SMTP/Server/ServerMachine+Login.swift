@@ -19,8 +19,8 @@ extension ServerMachine {
 
     /// What EHLO names at this moment.
     var offers: Offers {
-        guard isEncrypted else { return offersTLS ? .startTLS : [] }
-        var offers: Offers = []
+        var offers: Offers = policy.mayName ? .naming : []
+        guard isEncrypted else { return offersTLS ? offers.union(.startTLS) : offers }
         if policy.offersLogin { offers.insert(.login) }
         if policy.certified != nil { offers.insert(.external) }
         return offers

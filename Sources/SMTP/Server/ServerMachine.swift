@@ -10,6 +10,8 @@ package struct ServerMachine: Sendable {
         package var offersLogin: Bool
         /// Whose certificate the client has shown; nil where it is nobody's.
         package var certified: String?
+        /// The client is a load balancer, and may say for whom it speaks.
+        package var mayName: Bool
         /// Who gets mail for `<postmaster>`.
         package var postmaster: Address?
         package var recipients: Int
@@ -19,8 +21,9 @@ package struct ServerMachine: Sendable {
 
         package init(
             mayRelay: Bool, postmaster: Address?, recipients: Int, errors: Int, messageSize: Int,
-            offersLogin: Bool = false, certified: String? = nil
+            offersLogin: Bool = false, certified: String? = nil, mayName: Bool = false
         ) {
+            self.mayName = mayName
             self.mayRelay = mayRelay
             self.certified = certified
             self.offersLogin = offersLogin
@@ -59,7 +62,9 @@ package struct ServerMachine: Sendable {
         static let login = Offers(rawValue: 2)
         /// AUTH EXTERNAL.
         static let external = Offers(rawValue: 4)
-        static let all: Offers = [.startTLS, .login, .external]
+        /// XCLIENT.
+        static let naming = Offers(rawValue: 8)
+        static let all: Offers = [.startTLS, .login, .external, .naming]
     }
 
     package enum Action: Hashable, Sendable {
@@ -78,6 +83,8 @@ package struct ServerMachine: Sendable {
         case skip(octets: Int)
         /// Ask whether this login is right; ``ServerMachine/verified(_:)`` comes later.
         case verify(Login)
+        /// Go on as the session of this client; ``ServerMachine/named(_:_:)`` comes next.
+        case name(NamedClient)
         /// Hand the content over for this envelope; ``ServerMachine/committed(_:)`` comes later.
         case commit(Envelope)
         /// Say that the message was queued, and, when we are going down, 421 after it.
@@ -101,7 +108,7 @@ package struct ServerMachine: Sendable {
 
     package internal(set) var phase = Phase.opening
     /// What the client called itself; nil before EHLO and HELO.
-    package private(set) var hello: (name: String, extended: Bool)?
+    package internal(set) var hello: (name: String, extended: Bool)?
     package private(set) var isEncrypted = false
     package internal(set) var policy: Policy
     /// The client has proved who it is.
@@ -113,7 +120,7 @@ package struct ServerMachine: Sendable {
     var transfer = Transfer.none
     /// The chunk that is coming in.
     var chunk: Chunk?
-    private var errors = 0
+    var errors = 0
     /// Commands that move no mail since the last message: NOOP, RSET, HELP, VRFY, EHLO.
     private var idleCommands = 0
     var closing = false
@@ -158,6 +165,7 @@ package struct ServerMachine: Sendable {
         case .quit: return end(.bye)
         case .startTLS: return startTLS()
         case .auth(let mechanism, let initial): return auth(mechanism, initial)
+        case .xclient(let client): return xclient(client)
         }
     }
 
@@ -294,7 +302,7 @@ package struct ServerMachine: Sendable {
         return .upgrade(.readyForTLS)
     }
 
-    private mutating func idle(_ action: Action) -> Action {
+    mutating func idle(_ action: Action) -> Action {
         guard !closing || takesChunks else { return end(.shuttingDown) }
         idleCommands += 1
         guard idleCommands > Self.idleLimit else { return action }

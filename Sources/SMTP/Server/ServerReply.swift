@@ -122,6 +122,9 @@ extension ServerReply {
     package static var noLineEnd: ServerReply { ServerReply("554 5.6.0 Message does not end with a line end\r\n") }
     package static var containsNUL: ServerReply { ServerReply("554 5.6.0 Message contains a NUL octet\r\n") }
 
+    package static var namingDenied: ServerReply { ServerReply("550 5.7.1 Insufficient authorization\r\n") }
+    package static var namedLoginUnknown: ServerReply { ServerReply("550 5.7.1 The login named is nobody's\r\n") }
+
     // Our own state.
     package static var busy: ServerReply { ServerReply("451 4.3.2 Busy, try again later\r\n") }
     package static var diskShort: ServerReply { ServerReply("452 4.3.1 Short of disk space, try again later\r\n") }

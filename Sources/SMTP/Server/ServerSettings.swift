@@ -39,6 +39,7 @@ package final class ServerSettings: Sendable {
             text += "250-AUTH" + (offers.contains(.login) ? " PLAIN LOGIN" : "")
             text += (offers.contains(.external) ? " EXTERNAL" : "") + "\r\n"
         }
+        if offers.contains(.naming) { text += "250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n" }
         text += "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-CHUNKING\r\n250-DSN\r\n250 SMTPUTF8\r\n"
         return ByteBuffer(string: text)
     }

@@ -11,6 +11,8 @@ package enum Command: Hashable, Sendable {
     case bdat(octets: Int, last: Bool)
     /// AUTH (RFC 4954 section 4); nil is a mechanism that we do not have.
     case auth(LoginMechanism?, initial: LoginResponse?)
+    /// XCLIENT, for those who may; nil could not be understood.
+    case xclient(NamedClient?)
 }
 
 /// MAIL FROM with its parameters.

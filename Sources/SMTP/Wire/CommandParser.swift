@@ -26,6 +26,7 @@ package enum CommandParser {
         case Verb.starttls: return try alone(.startTLS, argument..<end)
         case Verb.bdat: return try ChunkParser.bdat(line, argument..<end)
         case Verb.auth: return try LoginParser.auth(line, argument..<end)
+        case Verb.xclient: return .xclient(NamingParser.xclient(line, argument..<end))
         case Verb.expn, Verb.turn, Verb.etrn, Verb.send, Verb.soml, Verb.saml:
             throw .notImplemented
         default: throw .unknown
@@ -62,19 +63,21 @@ package enum CommandParser {
         return command
     }
 
+    static func standsInName(_ octet: UInt8) -> Bool {
+        switch octet {
+        case 48...57, 65...90, 97...122: true
+        case UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "["),
+            UInt8(ascii: "]"):
+            true
+        default: false
+        }
+    }
+
     /// A name as clients really send it: more than RFC 5321 section 4.1.2 allows, but nothing that could not stand in a
     /// header field.
     private static func name(_ line: Span<UInt8>, _ argument: Range<Int>) throws(CommandFault) -> String {
         guard (1...255).contains(argument.count) else { throw .arguments }
-        for index in argument {
-            switch line[index] {
-            case 48...57, 65...90, 97...122: continue
-            case UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "["),
-                UInt8(ascii: "]"):
-                continue
-            default: throw .arguments
-            }
-        }
+        for index in argument where !standsInName(line[index]) { throw .arguments }
         return line.extracting(argument).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
     }
 }
@@ -94,6 +97,7 @@ private enum Verb {
     static let starttls = UInt64(0x5354_4152_5454_4C53)
     static let expn = UInt64(0x4558_504E)
     static let auth = UInt64(0x4155_5448)
+    static let xclient = UInt64(0x58_434C_4945_4E54)
     static let bdat = UInt64(0x4244_4154)
     static let turn = UInt64(0x5455_524E)
     static let etrn = UInt64(0x4554_524E)

@@ -20,15 +20,18 @@ final class ServerActor: DialogueActor {
         receiver.refusal = settings.content
         receiver.answersAtOnce = settings.storeAnswers
         receiver.verdict = settings.verdict
+        let policy = ServerMachine.Policy(
+            mayRelay: settings.relays, postmaster: settings.postmaster, recipients: settings.recipients,
+            errors: settings.errors, messageSize: settings.messageSize, mayName: settings.names)
+        var other = policy
+        other.mayName = false
+        receiver.naming = .accepted(other)
         let timeouts = ServerTimeouts(command: .minutes(5), data: .minutes(3), content: .hours(1), minimumRate: 100)
         let handler = ServerHandler(
             settings: ServerSettings(
                 hostname: "relay.example", mode: settings.mode, messageSize: settings.messageSize,
                 lineLength: settings.lineLength, timeouts: timeouts),
-            policy: .init(
-                mayRelay: settings.relays, postmaster: settings.postmaster, recipients: settings.recipients,
-                errors: settings.errors, messageSize: settings.messageSize),
-            receiver: receiver, certificates: nil,
+            policy: policy, receiver: receiver, certificates: nil,
             watch: SessionWatch(loop: channel.embeddedEventLoop, timeouts: timeouts))
         try channel.pipeline.syncOperations.addHandler(handler)
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 25)).wait()
@@ -42,6 +45,7 @@ final class ServerActor: DialogueActor {
         var recipients = 100
         var errors = 20
         var relays = true
+        var names = false
         var postmaster: Address?
         var admission: ServerReply?
         var content: ServerReply?
@@ -57,6 +61,7 @@ final class ServerActor: DialogueActor {
             case ("errors", _): return set(\.errors, number)
             case ("tls", _): return set(\.mode, TLSMode(rawValue: value))
             case ("relay", "yes"), ("relay", "no"): relays = value == "yes"
+            case ("xclient", "yes"), ("xclient", "no"): names = value == "yes"
             case ("postmaster", _): postmaster = try? Address(parsing: value)
             case ("room", "none"): admission = .busy
             case ("room", "disk short"): admission = .diskShort

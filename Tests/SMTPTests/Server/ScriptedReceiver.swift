@@ -46,6 +46,15 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
         ServerMachine.Policy(mayRelay: true, postmaster: nil, recipients: 10, errors: 5, messageSize: 1_000)
     }
 
+    /// Given to XCLIENT.
+    var naming: ServerMachine.LoginVerdict?
+    var named: [NamedClient] = []
+
+    func named(_ client: NamedClient) -> ServerMachine.LoginVerdict {
+        named.append(client)
+        return naming ?? .refused(.namedLoginUnknown)
+    }
+
     func verify(_ login: Login, answer: @escaping (ServerMachine.LoginVerdict) -> Void) {
         logins.append(login)
         if let loginVerdict { answer(loginVerdict) } else { loginAnswer = answer }
