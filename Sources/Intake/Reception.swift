@@ -149,8 +149,8 @@ final class Reception: MailReceiver {
 
     var wantsCertificate: Bool { services.customers.directory.hasCertificates }
 
-    /// Whoever has a customer's certificate and its key is that customer, wherever it connects from; one that nobody has
-    /// declared changes nothing.
+    /// Whoever has a customer's certificate and its key is that customer, wherever it connects from; one that nobody
+    /// has declared changes nothing.
     func shown(_ certificate: ClientCertificate) -> ServerMachine.Policy {
         version = services.customers.version
         let directory = services.customers.directory

@@ -12,8 +12,8 @@ struct AccountOptions: ParsableArguments {
     @Option(
         name: .customLong("certificate"),
         help: ArgumentHelp(
-            "Fingerprint of a certificate that its server shows in TLS, or of that certificate's public key; may be given "
-                + "several times. `none` takes all away.", valueName: "sha256"))
+            "Fingerprint of a certificate that its server shows in TLS, or of that certificate's public key; may be "
+                + "given several times. `none` takes all away.", valueName: "sha256"))
     var certificates: [String] = []
     @Option(help: ArgumentHelp("Of notices to its senders, such as de; `none` for the node's.", valueName: "language"))
     var language: String?

@@ -153,8 +153,9 @@ struct TraceReport: Codable, Sendable, Hashable {
     }
 
     private var acceptedLines: [String] {
-        [
-            "accepted from customer \(customer ?? "?")\(knownBy.map { " by \($0)" } ?? ""), client \(client ?? "?") (\(helo ?? "?"))"
+        let known = knownBy.map { " by \($0)" } ?? ""
+        return [
+            "accepted from customer \(customer ?? "?")\(known), client \(client ?? "?") (\(helo ?? "?"))"
                 + (tls.map { ", \($0)" } ?? ""),
             "from <\(from ?? "")> to \(recipients), \(size ?? 0) octets",
         ] + screeningLines

@@ -1,7 +1,7 @@
 import Mail
 
-/// Finds the customer that an address, a login or a certificate belongs to. A value that never changes: when customers do, sessions
-/// that begin from then on have another one.
+/// Finds the customer that an address, a login or a certificate belongs to. A value that never changes: when
+/// customers do, sessions that begin from then on have another one.
 struct CustomerDirectory: Sendable {
     private let customers: [Customer]
     private let byNetwork: [IPNetwork: Int]

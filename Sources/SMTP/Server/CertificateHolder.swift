@@ -13,8 +13,8 @@ package final class CertificateHolder: Sendable {
     }
 
     private let context: NIOSSLContext
-    /// Asks clients for a certificate. Sessions of one are not resumed in the other, so that a client which has been here
-    /// before is asked as well.
+    /// Asks clients for a certificate. Sessions of one are not resumed in the other, so that a client which has been
+    /// here before is asked as well.
     private let asking: NIOSSLContext
 
     /// What a client may sign with: whatever the fields of a mailserver's certificate may need.
