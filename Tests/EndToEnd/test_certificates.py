@@ -119,6 +119,28 @@ def test_openssl_in_both_versions_and_a_session_resumed(world, folder):
             version, "-cert", world.other.chain, "-key", world.other.key)
 
 
+def test_keys_of_every_kind_and_a_certificate_that_is_past(world, folder):
+    """Unknown at first, and a session all the same; then known."""
+    kinds = {"ed25519": ["ed25519"], "rsa": ["rsa:2048"], "p384": ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"]}
+    identities = []
+    for name, kind in kinds.items():
+        made = Identity(folder / name, "a.example")
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-days", "1", "-keyout", made.key, "-out",
+             made.chain, "-subj", "/CN=a.example"], check=True, capture_output=True, timeout=60)
+        identities.append(made)
+    past = Identity(folder / "past", "a.example")
+    done = subprocess.run(
+        ["openssl", "x509", "-in", past.chain, "-signkey", past.key, "-days", "-1", "-out", past.chain],
+        capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    identities.append(past)
+    assert not any(world.may_relay(each) for each in identities)
+    words = [word for each in identities for word in ("--certificate", each.print())]
+    world.figaro.command("customer", "add", "shop", *words)
+    assert all(world.may_relay(each) for each in identities)
+
+
 def test_certificates_kept_in_the_spool(world):
     def refused(*words):
         with pytest.raises(Failed) as refusal:
