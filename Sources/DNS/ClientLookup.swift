@@ -1,8 +1,8 @@
 package import Mail
 
-/// Finds the name of a client that the DNS confirms, from answers handed in: its PTR record names it, and the name leads
-/// back to its address (RFC 8601 section 3, `iprev`). Whoever has the reverse zone can write any name there; only the
-/// way back shows that it is the client's.
+/// Finds the name of a client that the DNS confirms, from answers handed in: its PTR record names it, and the name
+/// leads back to its address (RFC 8601 section 3, `iprev`). Whoever has the reverse zone can write any name there; only
+/// the way back shows that it is the client's.
 package struct ClientLookup: Inquiry {
     /// PTR records that are followed; an honest address has one.
     private static let nameLimit = 5

@@ -76,8 +76,8 @@ package final class UnboundResolver: Resolver {
     /// Finds the name of a client that its PTR record gives it and that leads back to it (RFC 8601 section 3, `iprev`).
     ///
     /// - Parameter then: is called exactly once, within the resolver's deadline, on any thread, at once where the name
-    ///   is in the cache; with nil where there is no such name, where it could not be found, and for this machine itself,
-    ///   of which the DNS knows nothing.
+    ///   is in the cache; with nil where there is no such name, where it could not be found, and for this machine
+    ///   itself, of which the DNS knows nothing.
     package func name(of client: IPAddress, then: @escaping @Sendable (String?) -> Void) {
         guard !client.isLoopback else { return then(nil) }
         let key = InquiryKey.client(client)

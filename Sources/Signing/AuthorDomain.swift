@@ -2,8 +2,8 @@ package import NIOCore
 
 /// The domain of the author: what DMARC looks at (RFC 7489 section 3.1.1).
 package enum AuthorDomain {
-    /// That of the first mailbox of a `From` field, in lower case, U-labels as they are (RFC 6532 section 3.2); nil where
-    /// it has none that could be signed for.
+    /// That of the first mailbox of a `From` field, in lower case, U-labels as they are (RFC 6532 section 3.2); nil
+    /// where it has none that could be signed for.
     ///
     /// - Parameter value: what follows the colon.
     package static func first(in value: some Sequence<UInt8>) -> String? {

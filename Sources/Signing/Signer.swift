@@ -24,8 +24,8 @@ package struct Signer: Sendable {
     private let entries: [String: [Entry]]
     private let nameOfDNS: @Sendable (String) -> String?
 
-    /// - Parameter nameOfDNS: the A-labels (RFC 5890 section 2.3.2.1), in lower case, of a domain that has U-labels; nil
-    ///   where it can have none.
+    /// - Parameter nameOfDNS: the A-labels (RFC 5890 section 2.3.2.1), in lower case, of a domain that has U-labels;
+    ///   nil where it can have none.
     package init(_ entries: [Entry], nameOfDNS: @escaping @Sendable (String) -> String? = { _ in nil }) {
         self.nameOfDNS = nameOfDNS
         // RSA first: a verifier that knows no Ed25519 may look at the first few signatures only.

@@ -44,7 +44,8 @@ class Unbound:
         for name, address in (below or {}).items():
             data += f'  local-zone: "{name}.{zone}." redirect\n'
             data += f'  local-data: "{name}.{zone}. {ttl} IN A {address}"\n'
-        data += "".join(f'  local-zone: "{each}in-addr.arpa." static\n' for each in ("127.", "2.0.192.")) if pointers else ""
+        for each in ("127", "2.0.192") if pointers else ():
+            data += f'  local-zone: "{each}.in-addr.arpa." static\n'
         for address, names in (pointers or {}).items():
             reverse = ".".join(reversed(address.split(".")))
             data += "".join(f'  local-data: "{reverse}.in-addr.arpa. 60 IN PTR {name}."\n' for name in names)
