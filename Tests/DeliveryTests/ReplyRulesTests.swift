@@ -81,10 +81,30 @@ import Testing
         ("[0.0.0.0] blocked", "550 [192.0.2.7] blocked", true), ("0.0.0.0", "550 version 1.2.3", false),
         ("0.0.0.0", "550 2001:db8:0:1:2:3:4:5 is bad", true), ("0.0.0.0 is", "550 2001:db8::25 is bad", true),
         ("0.0.0.0", "550 at 00:05:00", false), ("0.0.0.0", "550 1.2.3.4.5", true), ("0.0.0.0", "550 1.2.3.4567", false),
-        ("0.0.0.0", "550 a1.2.3.4", false), ("@ is", "550 b@example.com is unknown", true),
+        ("0.0.0.0", "550 a1.2.3.4", false), ("0.0.0.0", "550 denied...192.0.2.7", true),
+        ("0.0.0.0", "550 1..2.3.4.5", true), ("0.0.0.0", "550 a.1.2.3.4", false),
+        ("@ is", "550 b@example.com is unknown", true),
     ])
     func `addresses are an echo`(pattern: String, text: String, found: Bool) throws {
         let rules = try ReplyRules([rule("it", .source, [pattern], example: "550 \(pattern)")])
+        #expect((try read(rules, text).rule == "it") == found)
+    }
+
+    @Test(arguments: [
+        ("blocked", "550 mail.blocked.example: no", false), ("blocked", "550 mail.blocked.example was blocked", true),
+        ("blocked", "550 mx-blocked.host.example said no", false),
+        ("blocked", "550 was blocked.See www.host.example", true),
+        ("blocked", "550 was blocked. See www.host.example", true), ("blocked", "550 blocked.example", false),
+        ("blocked", "550 it was blocked.to be sure", true), ("blocked", "550 (host.blocked.net)", false),
+        ("blocked", "550 blocked...mx.host.example", true), ("spam~", "550 by spammers.lists.example", false),
+        ("spam~", "550 spammers", true), ("spam~", "550 a.spammers-1.host.example.", false),
+        ("lists", "550 spam.lists.example", true), ("lists.example", "550 spam.lists.example", true),
+        ("x-y.lists", "550 x-y.lists.example", true), ("blocked", "550 blocked\u{1E}example", true),
+    ])
+    func `plain words are not read in the names of hosts`(pattern: String, text: String, found: Bool) throws {
+        let rules = try ReplyRules(
+            [rule("it", .source, [pattern], example: "550 \(pattern.replacing("~", with: ""))")],
+            lists: ["plain": ["blocked", "spam"]])
         #expect((try read(rules, text).rule == "it") == found)
     }
 

@@ -28,7 +28,7 @@ extension FragmentScanner {
                 var words: Int32 = 0
                 var before: UInt8 = 0
                 for index in 0..<text.count {
-                    let byte = text[index]
+                    let byte = ReplyText.HostMark.plain(text[index])
                     words &+= ReplyText.advance(byte, after: before)
                     before = byte
                     code = machine.next(code, byte)
@@ -39,6 +39,7 @@ extension FragmentScanner {
                         let fragment = Int(ends[place])
                         let shape = shapes[fragment]
                         if shape.edgeAtEnd, !isEdge { continue }
+                        if shape.isPlain, ReplyText.HostMark.isLabel(text, end &- Int(shape.length), end) { continue }
                         found(
                             Hit(
                                 fragment: fragment, start: Int32(truncatingIfNeeded: end) &- shape.length,

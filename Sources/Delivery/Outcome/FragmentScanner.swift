@@ -34,8 +34,11 @@ struct FragmentScanner: Sendable {
         let words: Int32
         /// Whether its end must be the edge of a word: it is a letter or digit, and no `~` stands there.
         let edgeAtEnd: Bool
+        /// Whether it says nothing as a label of a host name.
+        let isPlain: Bool
 
-        init(_ fragment: ReplyPattern.Fragment) {
+        init(_ fragment: ReplyPattern.Fragment, isPlain: Bool) {
+            self.isPlain = isPlain
             length = Int32(fragment.bytes.count)
             edgeAtEnd = !fragment.openEnd && fragment.bytes.last.map(ReplyText.isWordByte) ?? false
             var words: Int32 = 0
@@ -65,8 +68,9 @@ struct FragmentScanner: Sendable {
     private static let root = 0
     private static let rootInWord = 1
 
-    init(_ fragments: [ReplyPattern.Fragment]) {
-        shapes = fragments.map(Shape.init)
+    /// - Parameter plain: words that are not read where they are labels of a host name.
+    init(_ fragments: [ReplyPattern.Fragment], plain: Set<[UInt8]> = []) {
+        shapes = fragments.map { Shape($0, isPlain: plain.contains($0.bytes)) }
         for byte in Set(fragments.flatMap(\.bytes)).sorted() {
             // At most 230: fragments hold no upper-case letters and no control white space but the space.
             classes[Int(byte)] = UInt8(truncatingIfNeeded: width)

@@ -7,6 +7,8 @@ extension PatternTable {
             let fragments: [Int32]
         }
 
+        /// Words that are not read where they are labels of a host name.
+        let plain: Set<[UInt8]>
         private var fragments: [ReplyPattern.Fragment] = []
         private var numbers: [ReplyPattern.Fragment: Int32] = [:]
         private var nodes: [Node] = []
@@ -15,6 +17,10 @@ extension PatternTable {
         private var uses: [[Int32]] = []
         /// Bytes of all fragments and places at which they may stand.
         private(set) var size = 0
+
+        init(plain: [String]) {
+            self.plain = Set(plain.map(ReplyText.normalize))
+        }
 
         mutating func add(_ pattern: ReplyPattern, of rule: Int, bars: Bool) {
             var parent: Int32 = -1
@@ -71,8 +77,8 @@ extension PatternTable {
                 firstUse.append(Int32(blocks.count))
             }
             return PatternTable(
-                scanner: FragmentScanner(fragments), nodes: nodes, roots: nodes.prefix { $0.parent < 0 }.count,
-                ends: ends,
+                scanner: FragmentScanner(fragments, plain: plain), nodes: nodes,
+                roots: nodes.prefix { $0.parent < 0 }.count, ends: ends,
                 firstUse: firstUse, uses: blocks)
         }
 

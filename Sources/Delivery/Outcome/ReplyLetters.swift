@@ -68,7 +68,8 @@ extension ReplyText {
                             continue
                         }
                     }
-                    mayFollow = kind & goesOn == 0
+                    // Dots in a row end a sentence: "denied...192.0.2.7".
+                    mayFollow = kind & goesOn == 0 || byte == dot && written > 0 && text[written &- 1] == dot
                     text[written] = byte
                     written &+= 1
                     index &+= 1
@@ -77,6 +78,7 @@ extension ReplyText {
             return written
         }
 
+        private static let dot = UInt8(ascii: ".")
         private static let begins: UInt8 = 1
         /// Bytes after which no address begins: the rest of a word or of a number with dots.
         private static let goesOn: UInt8 = 2

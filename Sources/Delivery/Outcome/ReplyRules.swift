@@ -11,12 +11,16 @@ package struct ReplyRules: Sendable {
     /// Words of a whole file, in bytes and places: some ten times what a thousand rules hold. The tables take a few
     /// dozen bytes for each.
     static let sizeLimit = 400_000
+    static let plainWords = "plain"
 
     /// Compiles the rules and reads their examples with them.
     ///
-    /// - Parameter lists: words that stand for one another, by the name that patterns call them with.
-    package init(_ rules: [ReplyRule], lists: [String: [String]] = [:]) throws(ReplyRuleError) {
-        var builder = PatternTable.Builder()
+    /// - Parameter lists: words that stand for one another, by the name that patterns call them with; of those called
+    ///   ``plainWords`` none is read where it is the label of a host name.
+    package init(
+        _ rules: [ReplyRule], lists: [String: [String]] = [:]
+    ) throws(ReplyRuleError) {
+        var builder = PatternTable.Builder(plain: lists[Self.plainWords] ?? [])
         for (index, rule) in rules.enumerated() {
             for (number, text) in rule.patterns.enumerated() {
                 let pattern = try Self.pattern(text, lists, of: rule, index, key: "patterns[\(number)]")

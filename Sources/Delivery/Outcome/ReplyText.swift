@@ -12,7 +12,7 @@ enum ReplyText {
 
     /// The words of a reply as if they stood on one line: receivers break lines within a phrase, and repeat the
     /// enhanced status at the head of each line (RFC 2034 section 4). E-mail addresses become `@`, since they are an
-    /// echo, and IP addresses `0.0.0.0`.
+    /// echo, and IP addresses `0.0.0.0`; the dots and hyphens of host names are those of ``HostMark``.
     static func words(of reply: Reply) -> [UInt8] {
         words(reply.text, ofReply: true)
     }
@@ -36,7 +36,10 @@ enum ReplyText {
                         }
                     }
                 }
-                count = ofReply ? AddressMask.mask(output, count: writer.count) : writer.count
+                count = writer.count
+                guard ofReply else { return }
+                count = AddressMask.mask(output, count: count)
+                HostMark.mark(output, count: count)
             }
         }
     }
@@ -47,6 +50,7 @@ enum ReplyText {
         case 0, 9...13, 32, UInt8(ascii: "@"), 128...: 0
         case UInt8(ascii: "A")...UInt8(ascii: "Z"): byte | 32
         case UInt8(ascii: "\""), UInt8(ascii: "`"): UInt8(ascii: "'")
+        case HostMark.dot, HostMark.hyphen: UInt8(ascii: ",")
         default: byte
         }
     }
