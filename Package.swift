@@ -80,6 +80,7 @@ let package = Package(
             ],
             resources: [
                 .embedInCode("Resources/replies.yaml"), .embedInCode("Resources/sites.yaml"),
+                .embedInCode("Resources/reply-words.tsv"),
                 .embedInCode("Resources/notice-en.yaml"), .embedInCode("Resources/notice-de.yaml"),
             ],
             swiftSettings: settings),

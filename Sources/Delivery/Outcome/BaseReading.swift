@@ -1,6 +1,7 @@
 import Mail
 
-/// What an answer means where no rule of the file reads it: by what happened, by enhanced status, by code and phase.
+/// What an answer means where no rule of the file reads it: by what happened, by the phase where that says enough, by
+/// its words, by enhanced status, by code.
 enum BaseReading {
     static func read(_ trouble: Answer.Trouble, in phase: Phase) -> Reading {
         switch trouble {
@@ -19,8 +20,10 @@ enum BaseReading {
         }
     }
 
-    static func read(_ reply: Reply, in phase: Phase) -> Reading {
+    /// - Parameter words: what ``WordWeights`` make of it.
+    static func read(_ reply: Reply, in phase: Phase, _ words: Cause? = nil) -> Reading {
         guard reply.code >= 400 else { return Reading(cause: .protocol, rule: "base:unexpected") }
+        if let words, !saysEnough(phase, reply.code) { return Reading(cause: words, rule: "base:words") }
         if let status = reply.enhanced, let cause = cause(of: status) {
             return Reading(cause: cause, rule: "base:x.\(status.subject).\(status.detail)")
         }
@@ -52,6 +55,14 @@ enum BaseReading {
         case (7, 25): .source
         case (7, 28): .volume
         default: nil
+        }
+    }
+
+    /// Nothing was said yet but who we are, so a final no is about that, whatever its words are.
+    private static func saysEnough(_ phase: Phase, _ code: UInt16) -> Bool {
+        switch (phase, code) {
+        case (.connect, 500...), (.banner, 500...), (.ehlo, 550...), (.starttls, _): true
+        default: false
         }
     }
 

@@ -2,11 +2,13 @@ package import Mail
 
 /// Reads what receivers say, or fail to say: which cause an answer is evidence of.
 ///
-/// Rules are tried in order and the first that fits reads the reply; ``BaseReading`` reads the rest. The text is
-/// scanned once for the fragments of all rules, so that the time is linear in its length.
+/// Rules are tried in order and the first that fits reads the reply; ``WordWeights`` and ``BaseReading`` read the
+/// rest. The text is scanned once for the fragments of all rules, so that the time is linear in its length.
 package struct ReplyRules: Sendable {
     package let rules: [ReplyRule]
     private let table: PatternTable
+    /// What speaks where no rule fits.
+    private let weights: WordWeights
 
     /// Words of a whole file, in bytes and places: some ten times what a thousand rules hold. The tables take a few
     /// dozen bytes for each.
@@ -18,7 +20,7 @@ package struct ReplyRules: Sendable {
     /// - Parameter lists: words that stand for one another, by the name that patterns call them with; of those called
     ///   ``plainWords`` none is read where it is the label of a host name.
     package init(
-        _ rules: [ReplyRule], lists: [String: [String]] = [:]
+        _ rules: [ReplyRule], lists: [String: [String]] = [:], weights: WordWeights = .none
     ) throws(ReplyRuleError) {
         var builder = PatternTable.Builder(plain: lists[Self.plainWords] ?? [])
         for (index, rule) in rules.enumerated() {
@@ -36,6 +38,7 @@ package struct ReplyRules: Sendable {
             }
         }
         self.rules = rules
+        self.weights = weights
         table = builder.table()
         try check()
     }
@@ -67,7 +70,7 @@ package struct ReplyRules: Sendable {
         let words = ReplyText.words(of: reply)
         let found = table.find(words, rules: rules.count)
         guard let index = rules.indices.first(where: { fits($0, reply, phase, site, found[$0]) }) else {
-            let base = BaseReading.read(reply, in: phase ?? .rcpt)
+            let base = BaseReading.read(reply, in: phase ?? .rcpt, weights.cause(of: reply, words))
             return Reading(cause: base.cause, rule: base.rule, hold: namedWait(words, base.cause))
         }
         let rule = rules[index]

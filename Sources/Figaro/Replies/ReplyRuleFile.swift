@@ -15,6 +15,12 @@ enum ReplyRuleFile {
         return YAMLFile.parse(text, file: "built-in replies.yaml", problems).flatMap { decode($0, problems) }
     }
 
+    /// What words weigh where no rule fits, whatever rules are used.
+    static let weights: WordWeights = {
+        let table = String(decoding: PackageResources.reply_words_tsv, as: UTF8.self)
+        return (try? WordWeights(table)) ?? .none
+    }()
+
     static func decode(_ file: Field, _ problems: Problems) -> ReplyRules? {
         let read = file.section { section in
             let lists = section.optional("words").map(lists) ?? [:]
@@ -23,7 +29,7 @@ enum ReplyRuleFile {
         }
         guard let (lists, rules) = read ?? nil, problems.isEmpty else { return nil }
         do throws(ReplyRuleError) {
-            return try ReplyRules(rules.map(\.rule), lists: lists)
+            return try ReplyRules(rules.map(\.rule), lists: lists, weights: weights)
         } catch {
             let rule = rules[error.index]
             (error.key.flatMap { rule.places[$0] } ?? rule.field).complain(error.description)
