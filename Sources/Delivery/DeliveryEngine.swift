@@ -106,6 +106,11 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
         perform { planner, now in planner.steer(orders, at: now) }
     }
 
+    /// Routes that customers' accounts name, in place of all before.
+    package func assign(_ routes: [String: String]) {
+        perform { planner, _ in planner.assign(routes) }
+    }
+
     /// Goes on with other settings; sessions that are open keep theirs.
     package func replace(_ new: PlannerReplacement, opener: any SessionOpener) {
         self.opener.withLock { $0 = opener }

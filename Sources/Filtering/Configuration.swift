@@ -84,8 +84,8 @@ package struct Configuration: Sendable, Hashable {
     }
 
     /// What holds for a customer: its own, and of the rest what holds for everybody.
-    func policy(of customer: String) -> Policy {
-        let own = customers[customer] ?? Policy()
+    func policy(of customer: String, own: Policy? = nil) -> Policy {
+        let own = own ?? customers[customer] ?? Policy()
         return Policy(
             thresholds: Thresholds(
                 reject: own.thresholds.reject ?? thresholds.reject,

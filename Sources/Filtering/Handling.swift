@@ -30,8 +30,9 @@ package enum Handling: Sendable, Hashable {
 }
 
 extension Configuration {
-    package func handling(of result: CheckResult, customer: String) -> Handling {
-        let policy = policy(of: customer)
+    /// - Parameter own: what an account of the customer says, in place of ``customers``.
+    package func handling(of result: CheckResult, customer: String, own: Policy? = nil) -> Handling {
+        let policy = policy(of: customer, own: own)
         switch result {
         case .verdict(let verdict): return handling(of: verdict, policy.thresholds)
         case .unavailable(let reason):

@@ -19,6 +19,8 @@ final class MessageInProgress: MessageSink {
     let services: Services
     private let place: ClientPlace
     let customer: String
+    /// What the customer's account says of filters.
+    let ownPolicy: Filtering.Configuration.Policy?
     let loop: any EventLoop
     private let envelope: Envelope
     private let facts: ServerSessionFacts
@@ -47,6 +49,7 @@ final class MessageInProgress: MessageSink {
         place = reception.place
         // Strangers get as far as this only with mail for our postmaster.
         customer = reception.customer?.name ?? "postmaster"
+        ownPolicy = reception.customer?.filter
         loop = reception.loop
         known = reception.known
         self.envelope = envelope

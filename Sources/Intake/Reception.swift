@@ -10,8 +10,12 @@ final class Reception: MailReceiver {
     /// Who may say for whom it speaks.
     private let namers: [IPNetwork]
     let loop: any EventLoop
-    /// nil for strangers.
+    /// nil for strangers, and for who comes from a network of a customer that was closed.
     private(set) var customer: Customer?
+    /// The name of that one.
+    private var closedCustomer: String?
+    /// The customer was closed while this session was open.
+    private var isClosed = false
     /// What the customer may send from; nil for everything.
     private(set) var senders: SenderRight?
     /// What the client proved who it is with, if it has.
@@ -25,19 +29,8 @@ final class Reception: MailReceiver {
     private var version: Int
     let offersLogin: Bool
 
-    /// The client's name, as filters are told it. Asked for when the session's first message begins, and not at all
-    /// where no filter is.
-    var clientName: EventLoopFuture<String?> {
-        if let foundName { return foundName }
-        let isTold = !place.isKnown || place.name != nil
-        let found =
-            isTold
-            ? loop.makeSucceededFuture(place.name) : ClientName.find(client, with: services.nameFinder, on: loop)
-        foundName = found
-        return found
-    }
-
-    private var foundName: EventLoopFuture<String?>?
+    /// What was asked for at the first message of the client that it is of.
+    private var askedName: EventLoopFuture<String?>?
 
     private var tally: CustomerTally?
     /// The customer has more sessions than it may.
@@ -53,10 +46,20 @@ final class Reception: MailReceiver {
         version = services.customers.version
         let directory = services.customers.directory
         offersLogin = directory.hasLogins
-        if let customer = directory.customer(at: client) { become(customer, in: directory) }
+        recognise(directory.customer(at: client), in: directory)
     }
 
     var client: IPAddress { place.address }
+
+    /// The client's name, as filters are told it: what a load balancer says, or else the DNS. Asked for when the first
+    /// message begins, and not at all where no filter is.
+    var clientName: EventLoopFuture<String?> {
+        if let askedName { return askedName }
+        let finder = place.name == nil && place.isKnown ? services.nameFinder : nil
+        let name = finder.map { ClientName.find(client, with: $0, on: loop) } ?? loop.makeSucceededFuture(place.name)
+        askedName = name
+        return name
+    }
 
     var policy: ServerMachine.Policy {
         let configuration = services.configuration
@@ -65,7 +68,8 @@ final class Reception: MailReceiver {
             recipients: configuration.limits.recipients, errors: configuration.limits.errors,
             messageSize: min(configuration.limits.messageSize, customer?.limits.messageSize ?? .max),
             offersLogin: offersLogin, certified: isCertified ? customer?.name : nil,
-            mayName: place.isKnown && namers.contains { $0.contains(client) })
+            mayName: place.isKnown && namers.contains { $0.contains(client) },
+            denial: closedCustomer == nil ? .relayDenied : .accountClosed)
     }
 
     var isCertified: Bool {
@@ -81,7 +85,13 @@ final class Reception: MailReceiver {
         }
     }
 
-    /// - Parameter customer: nil for a stranger.
+    /// - Parameter known: who the client is; nil for a stranger. Of a customer that was closed only the name is known.
+    private func recognise(_ known: Customer?, in directory: CustomerDirectory) {
+        isClosed = false
+        closedCustomer = known.flatMap { $0.isClosed ? $0.name : nil }
+        become(closedCustomer == nil ? known : nil, in: directory)
+    }
+
     private func become(_ customer: Customer?, in directory: CustomerDirectory) {
         self.customer = customer
         senders = customer.flatMap { directory.senderRight(of: $0) }
@@ -98,6 +108,7 @@ final class Reception: MailReceiver {
 
     func admission() -> ServerReply? {
         if services.customers.version != version, let refusal = lookAgain() { return refusal }
+        if isClosed { return .accountClosed }
         return switch services.queue.admission() {
         case .open: nil
         case .busy: .busy
@@ -128,14 +139,17 @@ final class Reception: MailReceiver {
         services.tallies.tell(name, burst)
     }
 
-    /// Customers have changed: a login or certificate that was taken away is worth nothing from now on. What an address
-    /// may is settled when its session begins.
+    /// Customers have changed: a login or certificate that was taken away is worth nothing from now on, and a customer
+    /// that was closed may nothing. What else an address may is settled when its session begins.
     private func lookAgain() -> ServerReply? {
         version = services.customers.version
-        guard let proof else { return nil }
         let directory = services.customers.directory
-        guard let owner = owner(of: proof, in: directory), owner.name == customer?.name else { return .loginGone }
-        become(owner, in: directory)
+        isClosed = customer.flatMap { directory.customer(named: $0.name) }?.isClosed ?? false
+        guard let proof, !isClosed else { return nil }
+        guard let owner = owner(of: proof, in: directory), owner.name == customer?.name ?? closedCustomer else {
+            return .loginGone
+        }
+        recognise(owner, in: directory)
         return nil
     }
 
@@ -157,7 +171,7 @@ final class Reception: MailReceiver {
         let prints = [certificate.octets, certificate.publicKey].map { CertificateFingerprint(of: $0) }
         if let owner = directory.owner(of: prints) {
             proof = .certificate(owner.certificate)
-            become(owner.customer, in: directory)
+            recognise(owner.customer, in: directory)
         }
         return policy
     }
@@ -175,9 +189,9 @@ final class Reception: MailReceiver {
         }
         tally?.giveBack(&reservation)
         place = other
-        foundName = nil
+        askedName = nil
         proof = owner.map { .login($0.credential) }
-        become(owner?.customer ?? (other.isKnown ? directory.customer(at: client) : nil), in: directory)
+        recognise(owner?.customer ?? (other.isKnown ? directory.customer(at: client) : nil), in: directory)
         return .accepted(policy)
     }
 
@@ -186,9 +200,10 @@ final class Reception: MailReceiver {
         let directory = services.customers.directory
         services.logins.check(login, from: client, in: directory, on: loop) { [self] outcome in
             switch outcome {
+            case .owner(let customer, _) where customer.isClosed: answer(.refused(.loginClosed))
             case .owner(let customer, let credential):
                 proof = .login(credential)
-                become(customer, in: directory)
+                recognise(customer, in: directory)
                 answer(.accepted(policy))
             case .refused(let reply): answer(.refused(reply))
             }
@@ -206,7 +221,7 @@ final class Reception: MailReceiver {
     }
 
     func refused(_ reply: ServerReply) {
-        services.log.refused(reply, client: client, port: place.port, customer: customer?.name)
+        services.log.refused(reply, client: client, port: place.port, customer: customer?.name ?? closedCustomer)
     }
 
     func ended(_ channel: any Channel) {

@@ -68,7 +68,7 @@ extension MessageInProgress {
     ) -> Taken? {
         let result = (try? result.get()) ?? .unavailable("the check broke")
         var taken = Taken(value: kept)
-        switch filter.configuration.handling(of: result, customer: customer) {
+        switch filter.configuration.handling(of: result, customer: customer, own: ownPolicy) {
         case .refuse(let refusal):
             let line = refusal.line(id: id)
             services.log.turnedAway(line, because: result.said, message: acceptance(size))

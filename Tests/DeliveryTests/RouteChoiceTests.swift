@@ -59,6 +59,25 @@ import Testing
         #expect(Self.choice(domains).route(of: Self.mail()) == "b")
     }
 
+    @Test func `that an account names counts as one that asks for the customer alone`() {
+        func route(_ routes: [String: IPMap.Condition], verdict: String? = nil) -> String {
+            let routes = routes.mapValues { IPMap.Route(Self.steps, when: $0) }
+            return RouteChoice(routes, assigned: ["acme": "z", "globex": "gone"]).route(of: Self.mail(verdict: verdict))
+        }
+        let named = ["z": IPMap.Condition()]
+        func beside(_ when: IPMap.Condition) -> [String: IPMap.Condition] { named.merging(["a": when]) { $1 } }
+        #expect(route(named) == "z")
+        #expect(route(beside(IPMap.Condition(senderDomains: ["shop.example"]))) == "z")
+        #expect(route(beside(IPMap.Condition(customers: ["acme"]))) == "z", "an operator said so of this one")
+        #expect(route(beside(IPMap.Condition(customers: ["acme"], sites: ["google"]))) == "a")
+        let bad = IPMap.Condition(senderDomains: ["shop.example"], verdicts: ["bad"])
+        #expect(route(beside(bad), verdict: "bad") == "a")
+        #expect(route([:]) == "default", "the map does not have it")
+        #expect(route(["a": IPMap.Condition(sites: ["google"])]) == "a")
+        let choice = RouteChoice(named.mapValues { IPMap.Route(Self.steps, when: $0) }, assigned: ["acme": "z"])
+        #expect(!choice.isTrivial && choice.route(of: Self.mail("globex")) == "default")
+    }
+
     @Test func `of <> and of a verdict are found`() {
         let choice = Self.choice([
             "back": IPMap.Condition(nullSender: true), "bad": IPMap.Condition(verdicts: ["add header"]),

@@ -304,3 +304,90 @@ def test_a_load_balancer_says_whose_a_connection_is(folder, started):
     assert b"550 5.7.1 Relay access denied" in answer(b"PROXY TCP4 203.0.113.7 127.0.0.1 4000 25\r\n")
     assert answer(b"") == b"", "a load balancer that does not say it"
     assert b"550 5.7.1 Relay access denied" in answer(ours, "127.0.9.8"), "anybody else is who it is"
+
+
+def test_an_account_has_a_route_and_a_filter_policy(folder, started):
+    # Nothing listens there, so that nothing can be checked.
+    world = World(folder, started, filter={"nodes": [f"127.0.0.1:{free_port()}"], "deadline": "1s"})
+    ipmap = json.loads((world.figaro.folder / "ipmaps" / "test.yaml").read_text())
+    ipmap["ranges"]["best"] = {"cidr": "127.78.0.0/30", "ehlo": "best-{4}.relay.example"}
+    ipmap["pools"]["best"] = {"members": ["best"]}
+    ipmap["routes"]["premium"] = {"when": "named", "steps": ["pool best/2"]}
+    world.figaro.write_ipmap(ipmap)
+    world.command("reload")
+    assert "there are default, premium" in world.refused("customer", "add", "acme", "--route", "premiun")
+    assert "add_header" in world.refused("customer", "add", "acme", "--filter", "reject=5", "--filter", "add_header=6")
+    world.command("customer", "add", "acme", "--network", "127.0.0.0/8", "--route", "premium")
+    assert unchecked(world) == 451
+    world.command("customer", "set", "acme", "--filter", "unavailable=accept", "--filter", "reject=20")
+    client = world.client(tls=False)
+    assert send(client, "one") == {}
+    world.wait_for("one")
+    [event] = world.receiver.record.by_id()["one"]
+    assert event["peer"].startswith("127.78.0."), "it left by the pool of its route"
+    account = json.loads(world.command("customer", "show", "acme", "--json"))["account"]
+    assert (account["route"], account["filter"]) == ("premium", {"unavailable": "accept", "reject": "20"})
+    explained = world.command(
+        "ipmap", "explain", "--sender", "author@customer.example", "--recipient", "reader@sink.example", "--customer", "acme")
+    assert "route     premium" in explained and "which the customer's account names" in explained
+
+    # A reload takes the route away; the account keeps its name for it.
+    del ipmap["routes"]["premium"]
+    world.figaro.write_ipmap(ipmap)
+    warnings = json.loads(world.command("reload", "--json"))["warnings"]
+    assert any("its route “premium” is in no ip map" in each for each in warnings), warnings
+    world.figaro.kill()
+    world.figaro.start()
+    assert send(world.client(tls=False), "two") == {}
+    world.wait_for("two")
+    assert world.receiver.record.by_id()["two"][0]["peer"].startswith("127.77.0.")
+    world.command("customer", "set", "acme", "--route", "none", "--filter", "unavailable=none")
+    assert unchecked(world) == 451
+    assert "route" not in json.loads(world.command("customer", "show", "acme", "--json"))["account"]
+
+
+def unchecked(world):
+    """The code of the answer to a message that no filter looks at."""
+    with pytest.raises(smtplib.SMTPDataError) as refusal:
+        send(world.client(tls=False), "unchecked")
+    return refusal.value.smtp_code
+
+
+def test_a_closed_account_is_refused_until_it_is_reopened(world):
+    world.command("customer", "add", "acme", "--network", "127.0.5.0/24")
+    password = world.login()
+    known, logged_in = world.client("127.0.5.1", tls=False), world.client()
+    logged_in.login("app1", password)
+    assert send(known, "one") == {}
+    with pytest.raises(Failed):
+        world.command("customer", "close", "acme")
+    world.command("site", "suspend", "sink.example", "--reason", "so that mail waits")
+    assert send(logged_in, "two") == {}
+    world.command("customer", "close", "acme", "--reason", "unpaid, ticket 7")
+    wanted = (550, b"5.7.1 Account is closed")
+    for client in (known, logged_in):
+        assert client.mail("author@customer.example") == wanted, "open sessions are refused as well"
+    assert "is closed already" in world.refused("customer", "close", "acme", "--reason", "again")
+
+    def is_refused():
+        new = world.client("127.0.5.2", tls=False)
+        new.mail("author@customer.example")
+        return new.rcpt("reader@sink.example") == wanted and attempt(world.client(), "app1", password) == 535
+
+    assert is_refused()
+    assert attempt(world.client(), "app1", "wrong") == 535
+    world.figaro.kill()
+    world.figaro.start()
+    assert is_refused(), "over a restart"
+    row = json.loads(world.command("customer", "list", "--json").splitlines()[0])
+    assert (row["name"], row["state"], row["account"]["closed"]["reason"]) == ("acme", "closed", "unpaid, ticket 7")
+    assert "closed by" in world.command("customer", "show", "acme")
+    world.command("site", "resume", "sink.example", "--reason", "mail goes on")
+    world.wait_for("two")
+    world.command("customer", "reopen", "acme", "--reason", "paid")
+    assert "is not closed" in world.refused("customer", "reopen", "acme", "--reason", "paid")
+    again = world.client()
+    again.login("app1", password)
+    assert send(again, "three") == {} and send(world.client("127.0.5.2", tls=False), "four") == {}
+    log = world.figaro.process.output.read_text()
+    assert 'reason="unpaid, ticket 7"' in log and "reason=paid" in log, "who changed what, and why, is in the log"

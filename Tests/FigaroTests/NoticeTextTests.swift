@@ -261,6 +261,7 @@ import Testing
 
     @Test(arguments: [
         ("{ back: { steps: [pool main/1] } }", "needs “when”"),
+        ("{ back: { when: someday, steps: [pool main/1] } }", "expected a mapping"),
         ("{ back: { when: { sender: a@b.example }, steps: [pool main/1] } }", "expected <>"),
         ("{ default: { when: { sender: <> }, steps: [pool main/1] } }", "for everything that no other route is for"),
         (

@@ -71,6 +71,9 @@ import Testing
             #expect(Self.word(configuration.handling(of: .unavailable("x"), customer: customer)) == unavailable)
             #expect(Self.word(configuration.handling(of: .tooLarge, customer: customer)) == tooLarge)
         }
+        let own = Configuration.Policy(unavailable: .accept)
+        #expect(Self.word(configuration.handling(of: .unavailable("x"), customer: "patient", own: own)) == "unscanned")
+        #expect(Self.word(configuration.handling(of: .tooLarge, customer: "patient", own: own)) == "552")
     }
 
     @Test func `scores have two places`() {

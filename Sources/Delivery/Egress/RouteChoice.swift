@@ -5,7 +5,8 @@ import Queue
 ///
 /// A route with more conditions is more specific. Of as many, the one that names what comes first in this order:
 /// customer, sender, recipient domain, site, verdict; a domain itself comes before `*.` of it. Routes that are still
-/// equal are taken by name, so that the choice never depends on chance.
+/// equal are taken by name, so that the choice never depends on chance. A route that a customer's account names counts
+/// as one that asks for this customer alone, and comes before all others that ask for one thing.
 struct RouteChoice {
     /// What a route may ask about.
     struct Mail {
@@ -26,8 +27,14 @@ struct RouteChoice {
     /// The most specific first; those that name a customer stand with it alone.
     private var general: [Candidate] = []
     private var byCustomer: [String: [Candidate]] = [:]
+    /// Names of routes that customers' accounts name, whether the map has them or not.
+    let assigned: [String: String]
+    /// Those of them that the map has.
+    private let given: [String: String]
 
-    init(_ routes: [String: IPMap.Route]) {
+    init(_ routes: [String: IPMap.Route], assigned: [String: String] = [:]) {
+        self.assigned = assigned
+        given = assigned.filter { routes[$0.value] != nil }
         let all = routes.filter { $0.key != "default" && !$0.value.when.isEmpty }
             .map { Candidate(name: $0.key, when: $0.value.when) }
             .sorted { left, right in
@@ -41,16 +48,28 @@ struct RouteChoice {
     }
 
     /// Every message takes `default`.
-    var isTrivial: Bool { general.isEmpty && byCustomer.isEmpty }
+    var isTrivial: Bool { general.isEmpty && byCustomer.isEmpty && given.isEmpty }
 
     func route(of mail: Mail) -> String {
         guard !isTrivial else { return "default" }
         let own = byCustomer[mail.customer]?.first { $0.when.holds(for: mail) }
         let common = general.first { $0.when.holds(for: mail) }
-        guard let own, let common else { return (own ?? common)?.name ?? "default" }
-        // Lower comes first.
-        return common.when.specificity.lexicographicallyPrecedes(own.when.specificity) ? common.name : own.name
+        var best = own ?? common
+        if let own, let common {
+            // Lower comes first.
+            best = common.when.specificity.lexicographicallyPrecedes(own.when.specificity) ? common : own
+        }
+        if let name = given[mail.customer] {
+            let isBeaten = best?.when.specificity.lexicographicallyPrecedes(Self.assignment) ?? false
+            if !isBeaten { return name }
+        }
+        return best?.name ?? "default"
     }
+
+    /// The account of this customer has a route that the map has, and this is it.
+    func isAssigned(_ route: String, to customer: String) -> Bool { given[customer] == route }
+
+    private static let assignment = IPMap.Condition(customers: [""]).specificity
 }
 
 extension IPMap.Condition: CustomStringConvertible {

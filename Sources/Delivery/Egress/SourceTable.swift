@@ -11,7 +11,7 @@ struct SourceTable {
     let sites: [String: IPMap.FixedSite]
     let rules: SiteRules
     /// Finds the route of a message.
-    let choice: RouteChoice
+    private(set) var choice: RouteChoice
     /// The pool that every fresh message starts with.
     private(set) var firstPool: Pool?
     /// IPv4 (true) and IPv6, as far as there are sources.
@@ -49,7 +49,7 @@ struct SourceTable {
         relays = map.relays
         sites = map.sites
         rules = SiteRules(map.rules)
-        choice = RouteChoice(map.routes)
+        choice = RouteChoice(map.routes, assigned: old?.choice.assigned ?? [:])
         families = Set(map.pools.values.lazy.flatMap(\.sources).map(\.address.isIPv4))
         take(map, after: old, used: used)
         restrict(to: { _ in true })
@@ -93,6 +93,9 @@ struct SourceTable {
             pools[name]?.isMember = isMember
         }
     }
+
+    /// - Parameter assigned: names of routes, by customer; one that the map does not have counts when it has it.
+    mutating func assign(_ assigned: [String: String]) { choice = RouteChoice(routes, assigned: assigned) }
 
     /// How long a source rests after each refusal in a row; nil where its pools do not say.
     func cooldown(of number: Int) -> [Timestamp.Span]? { cooldowns[number] }

@@ -29,6 +29,8 @@ package struct RouteExplanation: Sendable {
     package var place: String
     /// Which mail the route is for.
     package var when: IPMap.Condition
+    /// It was chosen because the customer's account names it.
+    package var isAssigned: Bool
     package var steps: [IPMap.Step]
     /// The step that is used first; the others before it have no source that may be used. As many as there are steps:
     /// all are spent, and each retry has one source.
@@ -113,7 +115,8 @@ extension Planner {
         let key = question.underway.map { WorkKey(message: $0.message, domain: question.domain) }
         return RouteExplanation(
             route: route, place: table.routes[route]?.place ?? "", when: table.routes[route]?.when ?? .init(),
-            steps: steps, first: min(table.usable(route, from: step), steps.count), pool: pool?.name,
+            isAssigned: table.choice.isAssigned(route, to: question.customer), steps: steps,
+            first: min(table.usable(route, from: step), steps.count), pool: pool?.name,
             messagesPerSession: min(
                 pool?.messagesPerSession ?? 1, site.allowance?.rule.limits.messagesPerSession ?? .max),
             site: state, port: site.key.port, tls: site.key.tls,

@@ -4,6 +4,12 @@ import Queue
 
 /// Which route and which of its steps a message is at.
 extension Planner {
+    /// From now on mail of these customers takes these routes, where no route is for it that asks for more: what was not
+    /// tried yet, and all that comes.
+    ///
+    /// - Parameter routes: names of routes, by customer; one that the map does not have counts when it has it.
+    package mutating func assign(_ routes: [String: String]) { table.assign(routes) }
+
     /// What the map no longer has is let go of: a route that vanished is chosen anew with the tried sources kept, a pin
     /// to a source that is gone is released, and a relay that the route lost is left.
     mutating func revalidated(_ work: Work) -> Work {

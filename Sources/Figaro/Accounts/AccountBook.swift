@@ -9,17 +9,13 @@ import Synchronization
 /// The accounts that are kept in the spool, beside the customers of the node's file: on disk first, then for sessions.
 final class AccountBook: Sendable {
     private let store: AccountStore
-    private let apply: @Sendable ([Customer]) -> Void
     private let time: any TimeSource
     private let accounts: Mutex<[String: AccountRecord]>
+    private let apply = Mutex<@Sendable (KeptCustomers) -> Void>({ _ in })
 
-    /// - Parameter apply: what sessions go by; called with those of the file.
     /// - Throws: ``StoreFailure`` when the file cannot be read, and ``RefusedOrder`` for a record in it.
-    init(
-        store: AccountStore, time: any TimeSource = SystemTime(), apply: @escaping @Sendable ([Customer]) -> Void
-    ) throws {
+    init(store: AccountStore, time: any TimeSource = SystemTime()) throws {
         self.store = store
-        self.apply = apply
         self.time = time
         var accounts: [String: AccountRecord] = [:]
         for row in try store.all() {
@@ -29,8 +25,22 @@ final class AccountBook: Sendable {
                 throw RefusedOrder(why: "accounts.sqlite: the account “\(row.name)” cannot be read: \(error)")
             }
         }
+        _ = try KeptCustomers(accounts)
         self.accounts = Mutex(accounts)
-        apply(try Self.customers(accounts))
+    }
+
+    /// - Parameter apply: what the relay goes by; called with what is kept now, and with every change.
+    func tell(_ apply: @escaping @Sendable (KeptCustomers) -> Void) {
+        self.apply.withLock { $0 = apply }
+        tellAgain()
+    }
+
+    /// What is declared beside them has changed.
+    func tellAgain() {
+        accounts.withLock { accounts in
+            guard let kept = try? KeptCustomers(accounts) else { return }
+            apply.withLock { $0 }(kept)
+        }
     }
 
     var current: [String: AccountRecord] { accounts.withLock { $0 } }
@@ -47,13 +57,13 @@ final class AccountBook: Sendable {
             var changed = accounts
             let answer = try body(&changed, now)
             guard changed != accounts else { return answer }
-            let customers = try Self.customers(changed)
+            let kept = try KeptCustomers(changed)
             var rows: [String: String?] = [:]
             for (name, record) in changed where accounts[name] != record { rows[name] = try Self.text(record) }
             for name in accounts.keys where changed[name] == nil { rows.updateValue(nil, forKey: name) }
             try store.write(rows, at: now)
             accounts = changed
-            apply(customers)
+            apply.withLock { $0 }(kept)
             return answer
         }
     }
@@ -84,13 +94,5 @@ final class AccountBook: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(record), as: UTF8.self)
-    }
-
-    private static func customers(_ accounts: [String: AccountRecord]) throws(RefusedOrder) -> [Customer] {
-        var customers: [Customer] = []
-        for (name, record) in accounts.sorted(by: { $0.key < $1.key }) {
-            customers.append(try record.customer(name))
-        }
-        return customers
     }
 }

@@ -1,3 +1,4 @@
+import Filtering
 import Intake
 import Mail
 
@@ -9,6 +10,14 @@ struct AccountRecord: Codable, Sendable, Hashable {
         var password: String
         /// Milliseconds since 1970.
         var made: Int64
+    }
+
+    /// Why and since when nothing is taken from it any more.
+    struct Closure: Codable, Sendable, Hashable {
+        var by: String
+        var reason: String
+        /// Milliseconds since 1970.
+        var since: Int64
     }
 
     /// CIDR blocks that it sends from.
@@ -23,6 +32,12 @@ struct AccountRecord: Codable, Sendable, Hashable {
     var administrator: String?
     /// By the names of ``CustomerLimitName``.
     var limits: [String: Int]?
+    /// The name of a route of the ip map.
+    var route: String?
+    /// By the names of ``FilterRule``.
+    var filter: [String: String]?
+    /// nil: it may send.
+    var closed: Closure?
 
     /// Accounts that are kept; the planner keeps books of as many customers.
     static let limit = 10_000
@@ -62,6 +77,8 @@ struct AccountRecord: Codable, Sendable, Hashable {
             customer.administrator = address
         }
         customer.limits = CustomerLimits(limits ?? [:])
+        customer.filter = filter.map { Filtering.Configuration.Policy($0) }
+        customer.isClosed = closed != nil
         return customer
     }
 }

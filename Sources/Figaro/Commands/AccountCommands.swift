@@ -33,9 +33,22 @@ struct AccountOptions: ParsableArguments {
             "A bound such as recipients_per_hour=1000, or recipients_per_hour=none; may be given several times.",
             discussion: "There are \(CustomerLimitName.all).", valueName: "name=value"))
     var limits: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "The route of its mail, of those in the ip map; `none` for the one that the map chooses.",
+            valueName: "route"))
+    var route: String?
+    @Option(
+        name: .customLong("filter"),
+        help: ArgumentHelp(
+            "What filters go by for its mail, such as reject=12, or reject=none; may be given several times.",
+            discussion: "There are \(FilterRule.all), as in `filter:` of a customer in the file.",
+            valueName: "name=value"))
+    var filter: [String] = []
 
     func validate() throws {
         _ = try parsedLimits()
+        _ = try parsedFilter()
         if senders.contains("none"), senders.count > 1 {
             throw ValidationError("--sender none takes all senders away; nothing can stand beside it")
         }
@@ -57,7 +70,25 @@ struct AccountOptions: ParsableArguments {
             language: language.map { $0 == "none" ? "" : $0 },
             senders: senders.isEmpty ? nil : senders.filter { $0 != "none" },
             administrator: administrator.map { $0 == "none" ? "" : $0 },
-            limits: (try? parsedLimits()).flatMap { $0.isEmpty ? nil : $0 })
+            limits: (try? parsedLimits()).flatMap { $0.isEmpty ? nil : $0 },
+            route: route.map { $0 == "none" ? "" : $0 },
+            filter: (try? parsedFilter()).flatMap { $0.isEmpty ? nil : $0 })
+    }
+
+    private func parsedFilter() throws -> [String: String] {
+        var values: [String: String] = [:]
+        for text in filter {
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, let rule = FilterRule(rawValue: parts[0]) else {
+                throw ValidationError(
+                    "“\(text)” is nothing about filters; write NAME=VALUE with one of \(FilterRule.all)")
+            }
+            guard let value = parts[1] == "none" ? "" : rule.value(parts[1]) else {
+                throw ValidationError("“\(text)” has no value of \(parts[0]); there is \(rule.expected), and none")
+            }
+            values[parts[0]] = value
+        }
+        return values
     }
 
     private func parsedLimits() throws -> [String: Int] {
@@ -113,8 +144,9 @@ extension CustomerCommand {
                 What is given replaces what was there; everything else stays. A customer that the node's file \
                 declares is changed in the file: the answer names the line.
 
-                Example:
+                Examples:
                   figaro customer set acme --sender acme.example --limit recipients_per_hour=2000
+                  figaro customer set acme --route premium --filter reject=20 --filter unavailable=hold
 
                 Exit codes: 0 changed, 1 refused or no relay answers, 64 wrong usage, 78 the configuration is wrong.
                 """)
@@ -136,7 +168,8 @@ extension CustomerCommand {
         static let configuration = CommandConfiguration(
             abstract: "Remove a customer that is kept in the spool, with its logins.",
             discussion: """
-                Its mail in the queue goes on. To stop that, hold it first: `figaro customer hold`.
+                Its mail in the queue goes on. To stop that, hold it first: `figaro customer hold`. One that may come \
+                back, or is to be told why nothing is taken from it, is better closed: `figaro customer close`.
 
                 Example:
                   figaro customer remove acme

@@ -11,13 +11,13 @@ struct CustomerCommand: ParsableCommand {
             until somebody releases it.
             """,
         subcommands: [
-            List.self, Show.self, Add.self, Set.self, Remove.self, Hold.self, Release.self,
+            List.self, Show.self, Add.self, Set.self, Hold.self, Release.self, Close.self, Reopen.self, Remove.self,
         ])
 
     /// `figaro customer list`
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List customers: held ones first.",
+            abstract: "List customers: held ones first, then closed ones.",
             discussion: """
                 DELIVERED and UNKNOWN (recipients that receivers do not know, in percent) count since the relay \
                 started, as do refusals for content and for the sender's domain. BURNED are sources that rest \

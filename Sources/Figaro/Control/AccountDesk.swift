@@ -1,3 +1,5 @@
+import Delivery
+import Filtering
 import Intake
 import Logging
 import Mail
@@ -11,11 +13,13 @@ struct AccountDesk: Sendable {
     func answer(_ request: AccountRequest, _ caller: ControlCaller) -> ControlEnd {
         do {
             if request.verb == .listLogins { return try list(request, caller) }
-            let said = try change(request)
-            logger.notice(
-                "account changed",
-                metadata: ["by": "\(caller.name)", "what": "\(said)", "customer": "\(request.name ?? "")"])
-            _ = caller.send(OrderReport(found: 1, changed: 1, said: said, warnings: []))
+            let said = try change(request, by: caller.name)
+            var facts: Logger.Metadata = [
+                "by": "\(caller.name)", "what": "\(said)", "customer": "\(request.name ?? "")",
+            ]
+            if let reason = request.reason { facts["reason"] = "\(reason)" }
+            logger.notice("account changed", metadata: facts)
+            _ = caller.send(OrderReport(found: 1, changed: 1, said: said, warnings: warnings(request)))
             return ControlEnd()
         } catch let refusal as RefusedOrder {
             return ControlEnd(error: refusal.why)
@@ -24,12 +28,14 @@ struct AccountDesk: Sendable {
         }
     }
 
-    private func change(_ request: AccountRequest) throws -> String {
+    private func change(_ request: AccountRequest, by caller: String) throws -> String {
         let name = request.name ?? ""
         return switch request.verb {
         case .add: try add(name, request.change ?? AccountChange())
         case .set: try set(name, request.change ?? AccountChange())
         case .remove: try remove(name)
+        case .close: try close(name, request.reason, by: caller)
+        case .reopen: try reopen(name, request.reason, by: caller)
         case .addLogin: try addLogin(name, request.user ?? "", request.password ?? "")
         case .revokeLogin: try revoke(name, request.user ?? "")
         case .listLogins: ""
@@ -47,7 +53,7 @@ struct AccountDesk: Sendable {
                 throw RefusedOrder(why: "there are \(AccountRecord.limit) accounts, and room for no more")
             }
             var account = AccountRecord()
-            try account.take(change, known: languages)
+            try account.take(change, known)
             try refuseTwins(account, of: name, in: accounts)
             accounts[name] = account
         }
@@ -58,7 +64,7 @@ struct AccountDesk: Sendable {
         try refuseDeclared(name)
         try book.change { accounts, _ throws(RefusedOrder) in
             guard var account = accounts[name] else { throw unknown(name, accounts) }
-            try account.take(change, known: languages)
+            try account.take(change, known)
             try refuseTwins(account, of: name, in: accounts)
             accounts[name] = account
         }
@@ -66,11 +72,42 @@ struct AccountDesk: Sendable {
     }
 
     private func remove(_ name: String) throws -> String {
-        try refuseDeclared(name)
+        // One that the file declares as well is the account's twin, and stays.
+        if book.current[name] == nil { try refuseDeclared(name) }
         try book.change { accounts, _ throws(RefusedOrder) in
             guard accounts.removeValue(forKey: name) != nil else { throw unknown(name, accounts) }
         }
         return "customer \(name) removed; mail of it that is in the queue goes on"
+    }
+
+    private func close(_ name: String, _ reason: String?, by caller: String) throws -> String {
+        let order = try StandingOrders.Order.asked(reason, span: nil, by: caller).get()
+        if book.current[name] == nil { try refuseDeclared(name) }
+        try book.change { accounts, _ throws(RefusedOrder) in
+            guard let account = accounts[name] else { throw unknown(name, accounts) }
+            guard account.closed == nil else { throw RefusedOrder(why: "\(name) is closed already") }
+            accounts[name]?.closed = AccountRecord.Closure(
+                by: order.by, reason: order.reason, since: order.since.milliseconds)
+        }
+        return "customer \(name) closed: nothing more is taken from it; its mail in the queue goes on"
+    }
+
+    private func reopen(_ name: String, _ reason: String?, by caller: String) throws -> String {
+        _ = try StandingOrders.Order.asked(reason, span: nil, by: caller).get()
+        try book.change { accounts, _ throws(RefusedOrder) in
+            guard let account = accounts[name] else { throw unknown(name, accounts) }
+            guard account.closed != nil else { throw RefusedOrder(why: "\(name) is not closed") }
+            accounts[name]?.closed = nil
+        }
+        return "customer \(name) reopened: it may send again"
+    }
+
+    /// What does not count at this moment.
+    private func warnings(_ request: AccountRequest) -> [String] {
+        guard request.change?.filter?.values.contains(where: { !$0.isEmpty }) == true,
+            settings.current.node.filter == nil
+        else { return [] }
+        return ["this node has no “filter”, so that mail is not checked; the policy counts once it has one"]
     }
 
     /// A name lives in one place: what the file says would be said twice.
@@ -105,7 +142,9 @@ struct AccountDesk: Sendable {
         }
     }
 
-    private var languages: [String] { settings.current.texts.keys.sorted() }
+    private var known: KnownNames {
+        KnownNames(languages: settings.current.texts.keys.sorted(), routes: settings.current.routeNames)
+    }
 
     private func unknown(_ name: String, _ accounts: [String: AccountRecord]) -> RefusedOrder {
         RefusedOrder(why: "no customer “\(name)” is kept here\(Nearest.hint(name, among: Array(accounts.keys)))")
@@ -163,9 +202,16 @@ struct AccountDesk: Sendable {
     }
 }
 
+/// What accounts may name.
+private struct KnownNames {
+    /// That notices can be written in.
+    var languages: [String]
+    /// Of the ip map.
+    var routes: [String]
+}
+
 extension AccountRecord {
-    /// - Parameter known: languages that notices can be written in.
-    fileprivate mutating func take(_ change: AccountChange, known: [String]) throws(RefusedOrder) {
+    fileprivate mutating func take(_ change: AccountChange, _ known: KnownNames) throws(RefusedOrder) {
         if let given = change.networks {
             guard given.count <= Self.networksLimit else {
                 throw RefusedOrder(why: "\(given.count) networks are too many; \(Self.networksLimit) are allowed")
@@ -192,7 +238,28 @@ extension AccountRecord {
             senders = given.isEmpty ? nil : given.map { $0.lowercased() }
         }
         if let given = change.administrator { administrator = given.isEmpty ? nil : given }
-        for (name, value) in (change.limits ?? [:]).sorted(by: { $0.key < $1.key }) {
+        try take(limits: change.limits ?? [:])
+        try take(filter: change.filter ?? [:])
+        if let route = change.route {
+            guard route.isEmpty || known.routes.contains(route) else {
+                throw RefusedOrder(
+                    why: "no route “\(route)”\(Nearest.hint(route, among: known.routes)); there are "
+                        + known.routes.joined(separator: ", "))
+            }
+            self.route = route.isEmpty ? nil : route
+        }
+        if let given = change.language {
+            let language = given.lowercased()
+            guard language.isEmpty || known.languages.contains(language) else {
+                throw RefusedOrder(
+                    why: "no notices are known in “\(given)”; there are \(known.languages.joined(separator: ", "))")
+            }
+            self.language = language.isEmpty ? nil : language
+        }
+    }
+
+    private mutating func take(limits given: [String: Int]) throws(RefusedOrder) {
+        for (name, value) in given.sorted(by: { $0.key < $1.key }) {
             guard let limit = CustomerLimitName(rawValue: name) else {
                 throw RefusedOrder(why: "there is no limit “\(name)”; there are \(CustomerLimitName.all)")
             }
@@ -203,14 +270,26 @@ extension AccountRecord {
             limits[name] = value == 0 ? nil : value
             self.limits = limits.isEmpty ? nil : limits
         }
-        if let given = change.language {
-            let language = given.lowercased()
-            guard language.isEmpty || known.contains(language) else {
-                throw RefusedOrder(
-                    why: "no notices are known in “\(given)”; there are \(known.joined(separator: ", "))")
+    }
+
+    private mutating func take(filter given: [String: String]) throws(RefusedOrder) {
+        var filter = filter ?? [:]
+        for (name, text) in given.sorted(by: { $0.key < $1.key }) {
+            guard let rule = FilterRule(rawValue: name) else {
+                throw RefusedOrder(why: "there is nothing called “\(name)” about filters; there are \(FilterRule.all)")
             }
-            self.language = language.isEmpty ? nil : language
+            let value = text.isEmpty ? nil : rule.value(text)
+            guard text.isEmpty || value != nil else {
+                throw RefusedOrder(why: "“\(text)” is no value of \(name); there is \(rule.expected)")
+            }
+            filter[name] = value
         }
+        let thresholds = Filtering.Configuration.Policy(filter).thresholds
+        if let reject = thresholds.reject, let mark = thresholds.addHeader, mark > reject {
+            throw RefusedOrder(
+                why: "add_header (\(mark)) is more than reject (\(reject)), so nothing would be marked")
+        }
+        self.filter = filter.isEmpty ? nil : filter
     }
 
     private static func network(_ text: String) throws(RefusedOrder) -> String {

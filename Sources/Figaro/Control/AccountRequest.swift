@@ -3,7 +3,7 @@ import Mail
 /// What is asked of the ``AccountDesk``.
 struct AccountRequest: Codable, Sendable, Hashable {
     enum Verb: String, Codable, Sendable {
-        case add, set, remove
+        case add, set, remove, close, reopen
         case addLogin = "credential add"
         case listLogins = "credential list"
         case revokeLogin = "credential revoke"
@@ -14,6 +14,8 @@ struct AccountRequest: Codable, Sendable, Hashable {
     var name: String?
     /// What to change; nil leaves everything.
     var change: AccountChange?
+    /// Why; needed to close and to reopen.
+    var reason: String?
     var user: String?
     /// As `PasswordHash` writes it: the password itself never goes over the socket.
     var password: String?
@@ -31,6 +33,10 @@ struct AccountChange: Codable, Sendable, Hashable {
     var administrator: String?
     /// By name; 0 takes one away. Those that are not named stay.
     var limits: [String: Int]?
+    /// Empty for those of the ip map.
+    var route: String?
+    /// By name of ``FilterRule``; an empty text takes one away. Those that are not named stay.
+    var filter: [String: String]?
 }
 
 /// One login as it goes over the control socket, without its password.

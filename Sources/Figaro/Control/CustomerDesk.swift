@@ -1,4 +1,5 @@
 import Delivery
+import Filtering
 import Intake
 import Mail
 import Queue
@@ -25,15 +26,28 @@ struct CustomerDesk: Sendable {
             .subtracting(known.map(\.name))
         let quiet = names.map { KnownCustomer(name: $0) }
         return (known + quiet).map { CustomerReport($0, account: account(of: $0.name)) }.sorted {
-            ($0.state == "held" ? 0 : 1, $0.name) < ($1.state == "held" ? 0 : 1, $1.name)
+            ($0.rank, $0.name) < ($1.rank, $1.name)
         }
     }
 
     private func account(of name: String) -> CustomerReport.Account? {
-        if let declared = settings.current.node.intake.customers.first(where: { $0.name == name }) {
-            return CustomerReport.Account(declared, kept: "file")
+        let (node, kept) = (settings.current.node, book.current[name])
+        if let declared = node.intake.customers.first(where: { $0.name == name }) {
+            var account = CustomerReport.Account(declared, kept: "file")
+            account.language = node.notices.languages[name]
+            account.filter = node.filter?.customers[name].map(FilterRule.values)
+            account.closed = kept?.closed.map { CustomerReport.Closure($0) }
+            return account
         }
-        return (try? book.current[name]?.customer(name)).map { CustomerReport.Account($0, kept: "spool") }
+        return kept.flatMap { record in
+            guard let customer = try? record.customer(name) else { return nil }
+            var account = CustomerReport.Account(customer, kept: "spool")
+            account.language = record.language
+            account.route = record.route
+            account.filter = record.filter
+            account.closed = record.closed.map { CustomerReport.Closure($0) }
+            return account
+        }
     }
 
     private func list(_ caller: ControlCaller) -> ControlEnd {

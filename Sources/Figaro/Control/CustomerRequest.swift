@@ -22,6 +22,18 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
         var sources: Int
     }
 
+    struct Closure: Codable, Sendable, Hashable {
+        var by: String
+        var reason: String
+        var since: String
+
+        init(_ closure: AccountRecord.Closure) {
+            by = closure.by
+            reason = closure.reason
+            since = UTCTime.text(Timestamp(milliseconds: closure.since))
+        }
+    }
+
     /// What the node's file declares, or the spool keeps.
     struct Account: Codable, Sendable, Hashable {
         /// `file` or `spool`.
@@ -32,6 +44,12 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
         var senders: [String]
         var limits: [String: Int]
         var administrator: String?
+        var language: String?
+        /// Of those in the ip map; nil: the one that the map chooses.
+        var route: String?
+        /// By the names of ``FilterRule``.
+        var filter: [String: String]?
+        var closed: Closure?
 
         init(_ customer: Customer, kept: String) {
             self.kept = kept
@@ -47,18 +65,23 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
             let limits = CustomerLimitName.allCases.compactMap { name in
                 self.limits[name.rawValue].map { "\(name.rawValue)=\(name.text($0))" }
             }
+            let filter = FilterRule.allCases.compactMap { rule in
+                self.filter?[rule.rawValue].map { "\(rule.rawValue)=\($0)" }
+            }
             let rows = [
                 ("networks", networks), ("logs in as", users), ("shows", certificates), ("sends as", senders),
-                ("limits", limits),
-                ("told", administrator.map { [$0] } ?? []),
+                ("limits", limits), ("told", administrator.map { [$0] } ?? []),
+                ("notices", language.map { ["in \($0)"] } ?? []), ("route", route.map { [$0] } ?? []),
+                ("filter", filter),
             ]
-            return ["kept in   the \(kept == "file" ? "node's file" : "spool")"]
+            let closed = closed.map { ["closed by \($0.by), since \($0.since)", "why       \($0.reason)"] } ?? []
+            return closed + ["kept in   the \(kept == "file" ? "node's file" : "spool")"]
                 + rows.filter { !$0.1.isEmpty }.map { $0.0.padding(to: 10) + $0.1.joined(separator: " ") }
         }
     }
 
     var name: String
-    /// `open` or `held`.
+    /// `open`, `held` or `closed`; one that is closed and held is `held`.
     var state: String
     /// Recipients since the start that receivers took, and that they do not know.
     var delivered: Int
@@ -78,7 +101,7 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
     init(_ known: KnownCustomer, account: Account? = nil) {
         self.account = account
         name = known.name
-        state = known.hold == nil ? "open" : "held"
+        state = known.hold != nil ? "held" : account?.closed != nil ? "closed" : "open"
         delivered = known.taken
         unknown = known.unknown
         content = known.content
@@ -90,6 +113,9 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
         reason = known.hold?.reason
         since = known.hold.map { UTCTime.text($0.since) }
     }
+
+    /// Those that wait for somebody come first.
+    var rank: Int { state == "held" ? 0 : state == "closed" ? 1 : 2 }
 
     /// Recipients that receivers do not know, of all that they answered for; nil where there was none.
     var badRatio: Double? {
@@ -105,7 +131,12 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
         Visible.text(
             Self.row(
                 name, state, "\(delivered)", badPercent, "\(content)", "\(auth)",
-                "\(burned.reduce(0) { $0 + $1.sources })", [by, reason].compactMap(\.self).joined(separator: ": ")))
+                "\(burned.reduce(0) { $0 + $1.sources })", why))
+    }
+
+    private var why: String {
+        let closed = account?.closed.flatMap { by == nil ? [$0.by, $0.reason] : nil }
+        return (closed ?? [by, reason].compactMap(\.self)).joined(separator: ": ")
     }
 
     private static func row(

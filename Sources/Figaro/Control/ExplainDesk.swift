@@ -8,6 +8,7 @@ import Synchronization
 struct ExplainDesk: Sendable {
     let engine: DeliveryEngine
     let settings: RunningSettings
+    let book: AccountBook
 
     /// The resolver has a deadline of its own, which is shorter.
     private static let patience = DispatchTimeInterval.seconds(50)
@@ -25,7 +26,7 @@ struct ExplainDesk: Sendable {
             return ControlEnd(error: "“\(request.sender)” is no mail address; an empty text is <>")
         }
         if let customer = request.customer {
-            let known = settings.current.node.intake.customers.map(\.name)
+            let known = settings.current.node.intake.customers.map(\.name) + book.current.keys
             guard known.contains(customer) else {
                 return ControlEnd(error: "there is no customer “\(customer)”\(Nearest.hint(customer, among: known))")
             }

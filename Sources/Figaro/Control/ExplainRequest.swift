@@ -115,7 +115,7 @@ extension ExplainReport {
     private mutating func tell(_ found: RouteExplanation, all: Bool) {
         route = found.route
         routePlace = found.place.isEmpty ? nil : found.place
-        routeWhy = found.when.said
+        routeWhy = found.why
         steps = found.steps.map(\.description)
         step = found.first + 1
         pool = found.pool
@@ -160,6 +160,14 @@ extension RouteExplanation.Obstacle {
         case .tried: "from which this message was refused before"
         case .notPinned(let source): "because the message keeps to \(source)"
         }
+    }
+}
+
+extension RouteExplanation {
+    /// Why the route is this one.
+    fileprivate var why: String {
+        if isAssigned { return "which the customer's account names" }
+        return when.isEmpty && route != "default" ? "which is for customers whose accounts name it" : when.said
     }
 }
 

@@ -49,11 +49,11 @@ extension ReloadReport {
                         file: problem.file, line: problem.line, column: problem.column, key: problem.path,
                         message: problem.message, said: problem.description)
                 }, warnings: [], atRestart: [])
-        case .done(let loaded, let atRestart):
+        case .done(let loaded, let atRestart, let warnings):
             self.init(
                 ok: true, problems: [], sources: loaded.ipmap.sources.count, pools: loaded.ipmap.map.pools.count,
                 customers: loaded.node.intake.customers.count, certificates: loaded.node.intake.certificates.count,
-                warnings: loaded.ipmap.warnings, atRestart: atRestart)
+                warnings: warnings, atRestart: atRestart)
         }
     }
 }

@@ -84,12 +84,16 @@ extension IPMapExpansion {
     ) {
         guard let when else {
             if name != "default" {
-                key.complain("needs “when”: all but the route “default” are for something; { customer: acme }")
+                key.complain(
+                    "needs “when”: all but the route “default” are for something; { customer: acme }, or named for "
+                        + "customers whose accounts name it")
             }
             return
         }
         if name == "default" {
             when.place.complain("the route “default” is for everything that no other route is for")
+        } else if when.condition.isEmpty {
+            return
         } else if let first = known[when.condition] {
             when.place.complain("is for the same mail as the route “\(first.name)”, in \(first.place.place)")
         } else {

@@ -1,9 +1,11 @@
 import Delivery
 import Mail
+import Yams
 
 /// Decodes one entry of `routes:` of an ipmap.
 enum RouteFile {
-    /// `{ when: { customer: acme }, steps: [pool main/4, relay provider/24h] }`
+    /// `{ when: { customer: acme }, steps: [pool main/4, relay provider/24h] }`; `when: named` is for customers whose
+    /// accounts name the route.
     static func decode(_ field: Field) -> RouteDeclaration? {
         let read = field.section { route -> RouteDeclaration? in
             let when = route.optional("when")
@@ -16,7 +18,8 @@ enum RouteFile {
     }
 
     private static func condition(_ when: Field) -> IPMap.Condition? {
-        when.section { section in
+        if case .scalar(let scalar) = when.node, scalar.string == named { return IPMap.Condition() }
+        return when.section { section in
             var condition = IPMap.Condition()
             if let sender = section.optional("sender") {
                 condition.nullSender = sender.value("<>, the sender of notices", { $0 == "<>" ? $0 : nil }) != nil
@@ -81,6 +84,8 @@ enum RouteFile {
         field.complain("expected \(what), found “\(text)”")
         return nil
     }
+
+    private static let named = "named"
 
     /// How long a relay is tried where the step does not say.
     private static let within = Timestamp.Span.hours(24)

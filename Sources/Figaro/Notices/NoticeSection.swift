@@ -37,12 +37,17 @@ extension NodeConfigurationFile {
 }
 
 extension LoadedConfiguration {
-    /// - Parameter loop: where content files are read and written.
-    func noticeSettings(_ ids: MessageID.Generator, _ loop: any EventLoop) -> NoticeSettings? {
+    /// - Parameters:
+    ///   - loop: where content files are read and written.
+    ///   - kept: languages of customers that the file does not name.
+    func noticeSettings(
+        _ ids: MessageID.Generator, _ loop: any EventLoop, kept: [String: String] = [:]
+    ) -> NoticeSettings? {
         let section = node.notices
         guard let texts = texts[section.language] else { return nil }
         var settings = NoticeSettings(hostname: node.hostname, ids: ids, texts: texts, loop: loop)
-        settings.customerTexts = section.languages.compactMapValues { self.texts[$0] }
+        settings.customerTexts = section.languages.merging(kept) { declared, _ in declared }
+            .compactMapValues { self.texts[$0] }
         settings.postmaster = node.intake.postmaster
         settings.signer = node.intake.signer.map(NoticeSeal.init)
         settings.fullMessage = section.fullMessage

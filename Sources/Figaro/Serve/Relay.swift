@@ -84,8 +84,9 @@ struct Relay {
             loaded, load,
             Reloader.Parts(
                 engine: engine, intake: intake, filters: filters, queue: queue, contents: kept.contents, ids: ids,
-                group: group),
+                group: group, accounts: accounts),
             logger: Logger(label: "reload"))
+        reloader.takeUpAccounts()
         let page = MetricsPage(
             queue: queue, engine: engine, intake: intake, meter: kept.meter, syncs: kept.syncs,
             settings: reloader.settings, census: QueueCensus(queue), filters: filters)
@@ -115,7 +116,7 @@ struct Relay {
         _ writer: LogWriter
     ) -> ControlDesk {
         let logger = Logger(label: "control")
-        let explain = ExplainDesk(engine: engine, settings: reloader.settings)
+        let explain = ExplainDesk(engine: engine, settings: reloader.settings, book: orders.accounts)
         return ControlDesk(
             queue: QueueDesk(
                 queue: kept.queue, sources: { engine.sources(ofPool: $0) }, time: SystemTime(), logger: logger),

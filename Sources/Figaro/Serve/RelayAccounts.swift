@@ -5,13 +5,14 @@ import Queue
 import Storage
 
 extension Relay {
-    /// Has sessions know the accounts that are kept, what customers usually send, and what receivers say of them.
+    /// Opens the accounts that are kept, and has sessions know what customers usually send and what receivers say of
+    /// them.
     static func openAccounts(
         _ store: AccountStore, _ intake: IntakeServer, _ engine: DeliveryEngine, _ warden: CustomerWarden,
         _ group: any EventLoopGroup
     ) async throws -> AccountBook {
         let book = try await OwnThread.run {
-            let book = try AccountBook(store: store, apply: intake.replaceKept)
+            let book = try AccountBook(store: store)
             try book.watchHabits(of: intake, onBurst: warden.holdBurst)
             return book
         }

@@ -34,21 +34,24 @@ final class Reloader: Sendable {
         let contents: ContentFolder
         let ids: MessageID.Generator
         let group: any EventLoopGroup
+        let accounts: AccountBook
     }
 
     enum Outcome: Sendable {
         /// Nothing has changed.
         case refused([Problem])
-        /// - Parameter atRestart: keys whose values changed and take effect at the next start.
-        case done(LoadedConfiguration, atRestart: [String])
+        /// - Parameters:
+        ///   - atRestart: keys whose values changed and take effect at the next start.
+        ///   - warnings: of the ip map, and of accounts that are kept.
+        case done(LoadedConfiguration, atRestart: [String], warnings: [String])
     }
 
     let settings: RunningSettings
     /// What listeners, store and the like were started with.
     private let started: NodeConfiguration
     private let load: Load
-    private let parts: Parts
-    private let logger: Logger
+    let parts: Parts
+    let logger: Logger
     /// One reload at a time.
     private let turn = Mutex(())
 
@@ -90,14 +93,16 @@ final class Reloader: Sendable {
             parts.filters.replace(filter)
             parts.engine.replace(
                 PlannerReplacement(configuration: new.planner, map: new.ipmap.map, rules: new.rules), opener: opener)
-            if let notices = new.noticeSettings(parts.ids, parts.group.next()) { parts.queue.replaceNotices(notices) }
         } catch {
             return .refused([Problem(file: new.node.file, path: "", message: "\(error)")])
         }
         let relays = settings.current.ipmap.map.relays
         settings.replace(new)
+        parts.accounts.tellAgain()
         retry(relays.filter { new.ipmap.map.relays[$0.key] != $0.value }.keys)
-        return .done(new, atRestart: started.keysAtRestart(new.node))
+        return .done(
+            new, atRestart: started.keysAtRestart(new.node),
+            warnings: new.ipmap.warnings + new.conflicts(with: parts.accounts.current))
     }
 
     /// What waits for a relay that is another one now is tried at once: a password was corrected, or it is gone.
@@ -121,8 +126,8 @@ final class Reloader: Sendable {
                 logger.error(
                     "not reloaded, everything stays as it was", metadata: ["problem": "\(problem)", "by": "\(by)"])
             }
-        case .done(let loaded, let atRestart):
-            for warning in loaded.ipmap.warnings { logger.warning("\(warning)") }
+        case .done(let loaded, let atRestart, let warnings):
+            for warning in warnings { logger.warning("\(warning)") }
             logger.notice(
                 "reloaded",
                 metadata: [

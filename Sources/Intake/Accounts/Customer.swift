@@ -1,3 +1,4 @@
+package import Filtering
 package import Mail
 
 /// Who may relay: known by the address it connects from, by a login, or by a certificate.
@@ -12,6 +13,11 @@ package struct Customer: Sendable, Hashable {
     package var limits = CustomerLimits()
     /// Who is told when it is held.
     package var administrator: Address?
+
+    /// What filters go by for its mail; nil: what the filters' own settings say of it.
+    package var filter: Filtering.Configuration.Policy?
+    /// Nothing is taken from it any more.
+    package var isClosed = false
 
     /// Something of what it sends has to be counted.
     var isLimited: Bool { limits != CustomerLimits() }

@@ -6,6 +6,8 @@ package struct ServerMachine: Sendable {
     package struct Policy: Sendable {
         /// The client is a customer; everyone else may only write to our postmaster.
         package var mayRelay: Bool
+        /// What everyone else is told.
+        package var denial: ServerReply
         /// There are accounts that log in.
         package var offersLogin: Bool
         /// Whose certificate the client has shown; nil where it is nobody's.
@@ -21,11 +23,13 @@ package struct ServerMachine: Sendable {
 
         package init(
             mayRelay: Bool, postmaster: Address?, recipients: Int, errors: Int, messageSize: Int,
-            offersLogin: Bool = false, certified: String? = nil, mayName: Bool = false
+            offersLogin: Bool = false, certified: String? = nil, mayName: Bool = false,
+            denial: ServerReply = .relayDenied
         ) {
             self.mayName = mayName
             self.mayRelay = mayRelay
             self.certified = certified
+            self.denial = denial
             self.offersLogin = offersLogin
             self.postmaster = postmaster
             self.recipients = recipients
@@ -262,7 +266,7 @@ package struct ServerMachine: Sendable {
             guard let postmaster = policy.postmaster else { return refuse(.noPostmaster) }
             return add(postmaster, nonASCII: false, request, admission)
         case .address(let address, let nonASCII):
-            guard policy.mayRelay else { return refuse(.relayDenied) }
+            guard policy.mayRelay else { return refuse(policy.denial) }
             guard smtpUTF8 || !nonASCII else { return refuse(.needsSMTPUTF8) }
             return add(address, nonASCII: nonASCII, request, admission)
         }

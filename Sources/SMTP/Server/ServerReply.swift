@@ -74,6 +74,7 @@ extension ServerReply {
     package static var badBase64: ServerReply { ServerReply("501 5.5.2 Cannot decode response\r\n") }
     package static var unknownMechanism: ServerReply { ServerReply("504 5.5.4 Unknown authentication mechanism\r\n") }
     package static var loginRefused: ServerReply { ServerReply("535 5.7.8 Authentication credentials invalid\r\n") }
+    package static var loginClosed: ServerReply { ServerReply("535 5.7.8 Account is closed\r\n") }
     package static var loginNeedsTLS: ServerReply { ServerReply("538 5.7.11 Encryption required, use STARTTLS\r\n") }
     package static var loginBusy: ServerReply {
         ServerReply("454 4.7.0 Temporary authentication failure, try again later\r\n")
@@ -103,6 +104,7 @@ extension ServerReply {
 
     // Refusals by policy.
     package static var relayDenied: ServerReply { ServerReply("550 5.7.1 Relay access denied\r\n") }
+    package static var accountClosed: ServerReply { ServerReply("550 5.7.1 Account is closed\r\n") }
     package static var senderNotOwn: ServerReply {
         ServerReply("550 5.7.1 Sender address is not yours to use\r\n")
     }
