@@ -20,6 +20,8 @@ package struct Configuration: Sendable {
     package var maxAge: Timestamp.Span
     /// Signs what is taken; nil signs nothing.
     package var signer: Signer?
+    /// What is far more than a customer usually sends.
+    package var burst = Burst()
 
     package init(
         hostname: String, listeners: [Listener], certificates: [CertificateFiles] = [], customers: [Customer],

@@ -30,8 +30,9 @@ package final class IntakeServer: Sendable {
         let log = RefusalLog(logger: logger)
         let services = Services(
             configuration: configuration, customers: CurrentCustomers(declared: configuration.customers),
-            logins: LoginDesk(log: log), tallies: CustomerTallies(), queue: queue, contentFiles: contentFiles, ids: ids,
-            time: time, log: log, sessions: sessions, filter: filter, nameFinder: nameFinder)
+            logins: LoginDesk(log: log), tallies: CustomerTallies(), recipients: KnownRecipients(), queue: queue,
+            contentFiles: contentFiles, ids: ids, time: time, log: log, sessions: sessions, filter: filter,
+            nameFinder: nameFinder)
         self.group = group
         generation = Mutex(try Generation(services, group: group))
     }
@@ -86,6 +87,31 @@ package final class IntakeServer: Sendable {
     /// Who is told when a customer is held; nil where nobody is known.
     package func administrator(of customer: String) -> Address? {
         generation.withLock { $0 }.services.customers.directory.customer(named: customer)?.administrator
+    }
+
+    /// Goes on with what customers have used of their limits, and whom they have written to, as of an earlier run.
+    ///
+    /// - Parameter key: of the digests of `recipients`.
+    package func resume(counts: [String: String], recipients: [KnownRecipients.Entry], key: [UInt8]) {
+        let services = generation.withLock { $0 }.services
+        for (name, text) in counts { services.tallies.tally(of: name).resume(text) }
+        services.recipients.load(recipients, key: key)
+    }
+
+    /// What customers have used of their limits, of those for whom it has changed since this was asked last.
+    package func takeCounts() -> [String: String] {
+        generation.withLock { $0 }.services.tallies.all.compactMapValues { $0.takeText() }
+    }
+
+    /// Whom customers have written to, as far as it has changed since this was asked last.
+    package func takeRecipients() -> [KnownRecipients.Entry] {
+        generation.withLock { $0 }.services.recipients.takeChanges()
+    }
+
+    /// What a customer has used of its limits at this moment.
+    package func used(by customer: String) -> CustomerLimits {
+        let services = generation.withLock { $0 }.services
+        return services.tallies.known(customer)?.used(at: services.time.now()) ?? CustomerLimits()
     }
 
     /// What each customer usually sends, for the next run.

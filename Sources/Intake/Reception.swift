@@ -125,17 +125,24 @@ final class Reception: MailReceiver {
         return .senderNotOwn
     }
 
-    func refusalOfRecipient() -> ServerReply? {
+    func refusal(ofRecipient recipient: ForwardPath) -> ServerReply? {
         guard let tally, let customer, customer.isLimited else { return nil }
-        let limits = customer.limits
-        return tally.take(limits, &reservation, at: services.time.now())
+        let (limits, now) = (customer.limits, services.time.now())
+        var stranger: UInt64?
+        if limits.newRecipientsPerDay != nil, case .address(let address, _) = recipient {
+            stranger = services.recipients.stranger(address, to: customer.name, at: now)
+        }
+        return tally.take(limits, &reservation, stranger: stranger, at: now)
     }
 
     /// A message is whole: what it took of the customer's share is used, whatever becomes of it. Whoever does not wait
     /// for our answer has sent it all the same.
     func sent(_ recipients: Int, at now: Timestamp) {
+        let strangers = reservation.strangers
         reservation = CustomerTally.Reservation()
-        guard let tally, let name = customer?.name, let burst = tally.sent(recipients, at: now) else { return }
+        guard let tally, let name = customer?.name else { return }
+        services.recipients.remember(strangers, of: name, at: now)
+        guard let burst = tally.sent(recipients, at: now, services.configuration.burst) else { return }
         services.tallies.tell(name, burst)
     }
 

@@ -9,6 +9,7 @@ final class Services: Sendable {
     let customers: CurrentCustomers
     let logins: LoginDesk
     let tallies: CustomerTallies
+    let recipients: KnownRecipients
     let queue: any AcceptedMail
     let contentFiles: any ContentFiles
     let ids: MessageID.Generator
@@ -22,8 +23,8 @@ final class Services: Sendable {
 
     init(
         configuration: Configuration, customers: CurrentCustomers, logins: LoginDesk, tallies: CustomerTallies,
-        queue: any AcceptedMail, contentFiles: any ContentFiles, ids: MessageID.Generator, time: any TimeSource,
-        log: RefusalLog, sessions: SessionTable, filter: Filter?, nameFinder: ClientNameFinder?
+        recipients: KnownRecipients, queue: any AcceptedMail, contentFiles: any ContentFiles, ids: MessageID.Generator,
+        time: any TimeSource, log: RefusalLog, sessions: SessionTable, filter: Filter?, nameFinder: ClientNameFinder?
     ) {
         self.filter = filter
         self.nameFinder = nameFinder
@@ -31,6 +32,7 @@ final class Services: Sendable {
         self.customers = customers
         self.logins = logins
         self.tallies = tallies
+        self.recipients = recipients
         self.queue = queue
         self.contentFiles = contentFiles
         self.ids = ids
@@ -41,8 +43,8 @@ final class Services: Sendable {
 
     func with(_ configuration: Configuration, _ filter: Filter?) -> Services {
         Services(
-            configuration: configuration, customers: customers, logins: logins, tallies: tallies, queue: queue,
-            contentFiles: contentFiles, ids: ids, time: time, log: log, sessions: sessions, filter: filter,
-            nameFinder: nameFinder)
+            configuration: configuration, customers: customers, logins: logins, tallies: tallies,
+            recipients: recipients, queue: queue, contentFiles: contentFiles, ids: ids, time: time, log: log,
+            sessions: sessions, filter: filter, nameFinder: nameFinder)
     }
 }

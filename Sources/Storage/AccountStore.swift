@@ -7,7 +7,7 @@ import Queue
 /// learn again: each change is synced before it counts, and a file that cannot be read is an error, never begun anew.
 /// All of it blocks.
 package final class AccountStore: Sendable {
-    private let connection: Connection
+    let connection: Connection
     private let path: String
 
     package struct Row: Sendable, Hashable {

@@ -147,6 +147,13 @@ struct NodeConfigurationTests {
         #expect(try problems(with: "containment: { range_breaker: 1 }\n").count == 1)
         #expect(try problems(with: "containment: { probe_every: 0s }\n").count == 1)
         #expect(try problems(with: "containment: { sources_per_site: 9, sources: 3 }\n").count == 1)
+        let (other, _) = try decodeNode(
+            Self.least + "containment: { burst: { recipients: 50, factor: 3, days: 2 } }\n")
+        let burst = try #require(other).intake.burst
+        #expect(burst.recipients == 50 && burst.factor == 3 && burst.days == 2)
+        for wrong in ["{ recipients: 0 }", "{ factor: 0 }", "{ days: 14 }", "{ day: 3 }"] {
+            #expect(try problems(with: "containment: { burst: \(wrong) }\n").count == 1, "\(wrong)")
+        }
     }
 
     @Test func `a filter is read, with a customer's own scores`() throws {

@@ -59,6 +59,49 @@ struct CustomerTallyTests {
     }
 
     @Test
+    func `recipients it has not written to before have a limit of their own`() {
+        let limits = limits { $0.newRecipientsPerDay = 2 }
+        var transaction = CustomerTally.Reservation()
+        for stranger in [1, 2] as [UInt64] {
+            #expect(tally.take(limits, &transaction, stranger: stranger, at: evening) == nil)
+        }
+        #expect(
+            tally.take(limits, &transaction, stranger: 3, at: evening)?.text
+                == "450 4.7.1 Too many new recipients today, try again after 00:00 UTC")
+        #expect(tally.take(limits, &transaction, at: evening) == nil, "others it may write to")
+        #expect(transaction.strangers == [1, 2])
+        tally.giveBack(&transaction)
+        #expect(tally.take(limits, &transaction, stranger: 3, at: evening) == nil)
+        #expect(tally.take(limits, &transaction, stranger: 4, at: evening + .minutes(9)) == nil, "another day")
+    }
+
+    @Test
+    func `counts go on after a restart while their hour or day lasts`() throws {
+        let limits = limits {
+            $0.recipientsPerHour = 4
+            $0.newRecipientsPerDay = 2
+        }
+        var transaction = CustomerTally.Reservation()
+        #expect(tally.takeText() == nil)
+        _ = tally.take(limits, &transaction, stranger: 1, at: evening)
+        _ = tally.take(limits, &transaction, stranger: 2, at: evening)
+        let text = try #require(tally.takeText())
+        #expect(tally.takeText() == nil, "nothing new")
+        for broken in ["", "x y", "1:2:3 4:5:6:7", "1:1:1:-1 1:1:1:1", "99999999999999999999:1:1:1 1:1:1:1"] {
+            let other = CustomerTally()
+            other.resume(broken)
+            #expect(other.used(at: evening).recipientsPerDay == 0)
+        }
+        let again = CustomerTally()
+        again.resume(text)
+        #expect(again.takeText() == nil)
+        #expect(again.used(at: evening).recipientsPerHour == 2 && again.used(at: evening).newRecipientsPerDay == 2)
+        #expect(again.take(limits, &transaction, stranger: 3, at: evening) != nil)
+        #expect(again.take(limits, &transaction, at: evening) == nil)
+        #expect(again.used(at: evening + .minutes(9)).recipientsPerHour == 0)
+    }
+
+    @Test
     func `unknown recipients are too many by their share of the day`() {
         let limits = limits { $0.badShare = 20 }
         func isRefused() -> Bool {

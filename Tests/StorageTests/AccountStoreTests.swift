@@ -42,6 +42,44 @@ import Testing
         }
     }
 
+    @Test func `whom customers know, and what they have used, is there after a restart`() throws {
+        let key = [UInt8](repeating: 3, count: 32)
+        func recipient(_ digest: UInt64, _ day: UInt16?) -> AccountStore.Recipient {
+            AccountStore.Recipient(customer: "acme", digest: digest, day: day)
+        }
+        do {
+            let store = try opened(folder.path)
+            defer { store.close() }
+            #expect(try store.key("recipients", orElse: key) == key)
+            try store.keep(recipients: [recipient(1, 10), recipient(.max, 20), recipient(2, 20), recipient(3, 30)])
+            try store.keep(recipients: [recipient(2, nil), recipient(3, 31)])
+            try store.keep(counts: ["acme": "1:2:3:4", "globex": "5"])
+            try store.keep(counts: ["acme": "6"])
+        }
+        let store = try opened(folder.path)
+        defer { store.close() }
+        #expect(try store.key("recipients", orElse: []) == key)
+        #expect(try Set(store.recipients(since: 15)) == [recipient(.max, 20), recipient(3, 31)])
+        #expect(try store.recipients(since: 0).count == 2, "what is too old is forgotten for good")
+        #expect(try store.counts() == ["acme": "6", "globex": "5"])
+    }
+
+    @Test func `a file of an earlier version is brought up to this one`() throws {
+        let path = folder.path + "/accounts.sqlite"
+        _ = try Spool(path: folder.path)
+        try DatabaseQueue(path: path).write { database in
+            for step in AccountSchema.steps.prefix(2).joined() { try database.execute(sql: step) }
+            try database.execute(
+                sql: "INSERT INTO account VALUES ('acme', '{}', 0); INSERT INTO habit VALUES ('acme', '20779:4')")
+            try database.execute(sql: "PRAGMA user_version = 2")
+        }
+        let store = try opened(folder.path)
+        defer { store.close() }
+        #expect(try store.all().map(\.name) == ["acme"])
+        #expect(try store.habits() == ["acme": "20779:4"])
+        #expect(try store.counts().isEmpty && store.recipients(since: 0).isEmpty)
+    }
+
     @Test func `belong to their owner alone`() throws {
         try opened(folder.path).close()
         let attributes = try FileManager.default.attributesOfItem(atPath: folder.path + "/accounts.sqlite")

@@ -78,6 +78,31 @@ final class AccountBook: Sendable {
         self.intake.withLock { $0 = intake }
     }
 
+    /// Goes on with what customers have used of their limits, and whom they have written to. Blocks.
+    func resume(_ intake: IntakeServer) throws {
+        let day = UInt16(clamping: time.now().milliseconds / 86_400_000)
+        let since = day < Self.recipientDays ? 0 : day - Self.recipientDays
+        let key = try store.key("recipients", orElse: (0..<32).map { _ in UInt8.random(in: .min ... .max) })
+        let recipients = try store.recipients(since: since).map {
+            KnownRecipients.Entry(customer: $0.customer, digest: $0.digest, day: $0.day)
+        }
+        intake.resume(counts: try store.counts(), recipients: recipients, key: key)
+    }
+
+    /// A newsletter that comes once a year still goes to whom the customer knows.
+    private static let recipientDays: UInt16 = 400
+
+    /// Writes down what customers have used of their limits, and whom they have written to; loses nothing but that
+    /// where it cannot. Blocks.
+    func keepCounts() {
+        guard let intake = intake.withLock({ $0 }) else { return }
+        try? store.keep(counts: intake.takeCounts())
+        try? store.keep(
+            recipients: intake.takeRecipients().map {
+                AccountStore.Recipient(customer: $0.customer, digest: $0.digest, day: $0.day)
+            })
+    }
+
     /// Writes down what customers usually send; loses nothing but that where it cannot. Blocks.
     func keepHabits() {
         guard let intake = intake.withLock({ $0 }) else { return }
@@ -87,6 +112,7 @@ final class AccountBook: Sendable {
     /// Blocks.
     func close() {
         keepHabits()
+        keepCounts()
         store.close()
     }
 

@@ -6,6 +6,7 @@ enum CustomerLimitName: String, CaseIterable {
     case messagesPerDay = "messages_per_day"
     case recipientsPerHour = "recipients_per_hour"
     case recipientsPerDay = "recipients_per_day"
+    case newRecipientsPerDay = "new_recipients_per_day"
     case sessions = "sessions"
     case messageSize = "message_size"
     case unknownPercent = "unknown_percent"
@@ -16,6 +17,7 @@ enum CustomerLimitName: String, CaseIterable {
         case .messagesPerDay: \.messagesPerDay
         case .recipientsPerHour: \.recipientsPerHour
         case .recipientsPerDay: \.recipientsPerDay
+        case .newRecipientsPerDay: \.newRecipientsPerDay
         case .sessions: \.sessions
         case .messageSize: \.messageSize
         case .unknownPercent: \.badShare
@@ -24,7 +26,8 @@ enum CustomerLimitName: String, CaseIterable {
 
     var range: ClosedRange<Int> {
         switch self {
-        case .messagesPerHour, .messagesPerDay, .recipientsPerHour, .recipientsPerDay: 1...1_000_000_000
+        case .messagesPerHour, .messagesPerDay, .recipientsPerHour, .recipientsPerDay, .newRecipientsPerDay:
+            1...1_000_000_000
         case .sessions: 1...1_000_000
         case .messageSize: 1 << 10...1 << 30
         case .unknownPercent: 1...100

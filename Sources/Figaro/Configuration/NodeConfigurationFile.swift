@@ -73,7 +73,10 @@ struct NodeConfigurationFile {
         var minimumDiskFree = 200 << 20
         let limits = section.optional("limits")?.section { self.limits($0, &minimumDiskFree) } ?? Limits()
         var delivery = section.optional("delivery")?.section(self.delivery) ?? DeliverySection()
-        let containment = section.optional("containment")?.section { self.containment($0, &delivery.planner) }
+        var burst = Burst()
+        let containment = section.optional("containment")?.section {
+            self.containment($0, &delivery.planner, &burst)
+        }
         delivery.planner.burns = containment ?? BurnBudget()
         var names = NamesToCheck()
         let resolver = section.optional("dns")?.section { self.dns($0, &names) } ?? UnboundResolver.Configuration()
@@ -87,9 +90,10 @@ struct NodeConfigurationFile {
         let history = section.optional("history")?.section(self.history) ?? History.Configuration()
         guard let hostname, let spool, let control, let listeners, let customers else { return nil }
         let keys = section.optional("dkim")?.section(self.dkim) ?? KeySection()
-        let intake = Intake.Configuration(
+        var intake = Intake.Configuration(
             hostname: hostname, listeners: listeners, certificates: certificates, customers: customers, limits: limits,
             postmaster: postmaster, maxAge: delivery.maxAge, signer: keys.signer)
+        intake.burst = burst
         return NodeConfiguration(
             hostname: hostname, spool: spool, control: control, user: user, intake: intake,
             minimumDiskFree: minimumDiskFree, planner: delivery.planner, session: delivery.session,

@@ -10,6 +10,8 @@ struct CustomerDesk: Sendable {
     let warden: CustomerWarden
     let book: AccountBook
     let settings: RunningSettings
+    /// What a customer has used of its limits.
+    let used: @Sendable (String) -> CustomerLimits
 
     func answer(_ request: CustomerRequest, _ caller: ControlCaller) -> ControlEnd {
         switch request.verb {
@@ -33,7 +35,7 @@ struct CustomerDesk: Sendable {
     private func account(of name: String) -> CustomerReport.Account? {
         let (node, kept) = (settings.current.node, book.current[name])
         if let declared = node.intake.customers.first(where: { $0.name == name }) {
-            var account = CustomerReport.Account(declared, kept: "file")
+            var account = CustomerReport.Account(declared, kept: "file", used: used(name))
             account.language = node.notices.languages[name]
             account.filter = node.filter?.customers[name].map(FilterRule.values)
             account.closed = kept?.closed.map { CustomerReport.Closure($0) }
@@ -41,7 +43,7 @@ struct CustomerDesk: Sendable {
         }
         return kept.flatMap { record in
             guard let customer = try? record.customer(name) else { return nil }
-            var account = CustomerReport.Account(customer, kept: "spool")
+            var account = CustomerReport.Account(customer, kept: "spool", used: used(name))
             account.language = record.language
             account.route = record.route
             account.filter = record.filter

@@ -43,6 +43,8 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
         var certificates: [String]
         var senders: [String]
         var limits: [String: Int]
+        /// Of those that are counted, this hour or today.
+        var used: [String: Int]
         var administrator: String?
         var language: String?
         /// Of those in the ip map; nil: the one that the map chooses.
@@ -51,13 +53,15 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
         var filter: [String: String]?
         var closed: Closure?
 
-        init(_ customer: Customer, kept: String) {
+        init(_ customer: Customer, kept: String, used: CustomerLimits) {
+            let limits = CustomerLimitName.values(of: customer.limits)
+            self.used = CustomerLimitName.values(of: used).filter { limits[$0.key] != nil }
+            self.limits = limits
             self.kept = kept
             networks = customer.networks.map(\.description)
             users = customer.credentials.map(\.user)
             certificates = customer.certificates.map(\.description)
             senders = customer.senders.list
-            limits = CustomerLimitName.values(of: customer.limits)
             administrator = customer.administrator?.description
         }
 
@@ -65,12 +69,15 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
             let limits = CustomerLimitName.allCases.compactMap { name in
                 self.limits[name.rawValue].map { "\(name.rawValue)=\(name.text($0))" }
             }
+            let used = CustomerLimitName.allCases.compactMap { name in
+                self.used[name.rawValue].flatMap { $0 > 0 ? "\(name.rawValue)=\($0)" : nil }
+            }
             let filter = FilterRule.allCases.compactMap { rule in
                 self.filter?[rule.rawValue].map { "\(rule.rawValue)=\($0)" }
             }
             let rows = [
                 ("networks", networks), ("logs in as", users), ("shows", certificates), ("sends as", senders),
-                ("limits", limits), ("told", administrator.map { [$0] } ?? []),
+                ("limits", limits), ("used", used), ("told", administrator.map { [$0] } ?? []),
                 ("notices", language.map { ["in \($0)"] } ?? []), ("route", route.map { [$0] } ?? []),
                 ("filter", filter),
             ]
@@ -159,5 +166,16 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
         lines.append("refused   \(content) times for content, \(auth) times for who claims to have sent it")
         for burn in burned { lines.append("burned    \(burn.sources) sources at \(burn.site)") }
         return lines.map { Visible.text($0) }
+    }
+}
+
+extension AccountRecord {
+    /// As far as it is shown.
+    init(_ shown: CustomerReport.Account) {
+        self.init()
+        networks = shown.networks
+        logins = shown.users.map { Login(user: $0, password: "", made: 0) }
+        route = shown.route
+        closed = shown.closed.map { Closure(by: $0.by, reason: $0.reason, since: 0) }
     }
 }

@@ -126,7 +126,8 @@ struct Relay {
             source: SourceDesk(engine: engine, book: orders.book, settings: reloader.settings, logger: logger),
             site: SiteDesk(engine: engine, book: orders.book, settings: reloader.settings, logger: logger),
             customer: CustomerDesk(
-                engine: engine, warden: orders.warden, book: orders.accounts, settings: reloader.settings),
+                engine: engine, warden: orders.warden, book: orders.accounts, settings: reloader.settings,
+                used: page.intake.used),
             account: AccountDesk(book: orders.accounts, settings: reloader.settings, logger: logger),
             reload: ReloadDesk(reloader: reloader),
             explain: explain,

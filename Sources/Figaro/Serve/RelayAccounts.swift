@@ -13,6 +13,7 @@ extension Relay {
     ) async throws -> AccountBook {
         let book = try await OwnThread.run {
             let book = try AccountBook(store: store)
+            try book.resume(intake)
             try book.watchHabits(of: intake, onBurst: warden.holdBurst)
             return book
         }
@@ -21,6 +22,8 @@ extension Relay {
             for known in engine.customers() where known.unknown > 0 {
                 intake.note(taken: known.taken, unknown: known.unknown, of: known.name)
             }
+            // So much of them is lost with a kill.
+            Task { await OwnThread.run { book.keepCounts() } }
         }
         group.next().scheduleRepeatedTask(initialDelay: .minutes(5), delay: .minutes(5)) { _ in
             Task { await OwnThread.run { book.keepHabits() } }

@@ -4,6 +4,8 @@ package struct CustomerLimits: Sendable, Hashable {
     package var messagesPerDay: Int?
     package var recipientsPerHour: Int?
     package var recipientsPerDay: Int?
+    /// Recipients that it has not written to before.
+    package var newRecipientsPerDay: Int?
     /// Sessions at a time.
     package var sessions: Int?
     /// Octets of one message.

@@ -9,9 +9,9 @@ package protocol MailReceiver: AnyObject {
     /// Why mail of this sender may not come in; nil when it may. Asked at every MAIL that is admitted.
     func refusal(of sender: ReversePath) -> ServerReply?
 
-    /// Why a recipient more may not be taken; nil when it may, and then it counts. Asked at every RCPT that would be
+    /// Why this recipient may not be taken; nil when it may, and then it counts. Asked at every RCPT that would be
     /// taken otherwise.
-    func refusalOfRecipient() -> ServerReply?
+    func refusal(ofRecipient recipient: ForwardPath) -> ServerReply?
 
     /// The client is to be asked for a certificate, since customers are known by theirs.
     var wantsCertificate: Bool { get }

@@ -69,7 +69,8 @@ extension ServerHandler {
             case .mail(let mail):
                 return machine.received(
                     command, admission: receiver.admission() ?? receiver.refusal(of: mail.sender))
-            case .rcpt: return machine.received(command, admission: receiver.refusalOfRecipient())
+            case .rcpt(let recipient, _):
+                return machine.received(command, admission: receiver.refusal(ofRecipient: recipient))
             default: return machine.received(command, admission: receiver.admission())
             }
         } catch {

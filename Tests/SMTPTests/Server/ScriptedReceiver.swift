@@ -31,7 +31,7 @@ final class ScriptedReceiver: MailReceiver, MessageSink {
 
     func refusal(of sender: ReversePath) -> ServerReply? { senderRefusal }
 
-    func refusalOfRecipient() -> ServerReply? { recipientRefusal }
+    func refusal(ofRecipient recipient: ForwardPath) -> ServerReply? { recipientRefusal }
 
     func begin(
         _ envelope: Envelope, _ facts: ServerSessionFacts, content: inout ByteBuffer, drained: @escaping () -> Void

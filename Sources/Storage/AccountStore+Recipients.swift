@@ -1,0 +1,89 @@
+/// What customers did lately, beside their accounts: it is worth little enough to be written down now and then.
+extension AccountStore {
+    /// One recipient that a customer has written to.
+    package struct Recipient: Sendable, Hashable {
+        package var customer: String
+        package var digest: UInt64
+        /// Days since 1970; nil: it is forgotten.
+        package var day: UInt16?
+
+        package init(customer: String, digest: UInt64, day: UInt16?) {
+            self.customer = customer
+            self.digest = digest
+            self.day = day
+        }
+    }
+
+    /// All that are not older than `day`; those that are are forgotten.
+    package func recipients(since day: UInt16) throws -> [Recipient] {
+        try connection.run { access in
+            var recipients: [Recipient] = []
+            try access.statement(AccountSQL.forgetRecipients).bind(1, Int64(day)).run()
+            try access.statement(AccountSQL.recipients).rows { row in
+                recipients.append(
+                    Recipient(
+                        customer: row.text(0), digest: UInt64(bitPattern: row.integer(1)),
+                        day: UInt16(clamping: row.integer(2))))
+                return true
+            }
+            return recipients
+        }
+    }
+
+    package func keep(recipients: [Recipient]) throws {
+        guard !recipients.isEmpty else { return }
+        try connection.run { access in
+            try access.transaction {
+                for each in recipients {
+                    let digest = Int64(bitPattern: each.digest)
+                    if let day = each.day {
+                        try access.statement(AccountSQL.keepRecipient).bind(1, each.customer).bind(2, digest)
+                            .bind(3, Int64(day)).run()
+                    } else {
+                        try access.statement(AccountSQL.forgetRecipient).bind(1, each.customer).bind(2, digest).run()
+                    }
+                }
+            }
+        }
+    }
+
+    /// The key of that name; made, and on disk, when there is none.
+    ///
+    /// - Parameter bytes: what becomes the key then.
+    package func key(_ name: String, orElse bytes: @autoclosure () -> [UInt8]) throws -> [UInt8] {
+        let bytes = bytes()
+        return try connection.run { access in
+            var found: [UInt8]?
+            try access.statement(AccountSQL.key).bind(1, name).rows { row in
+                found = Array(row.blob(0))
+                return false
+            }
+            if let found { return found }
+            try access.statement(AccountSQL.keepKey).bind(1, name).bind(2, bytes).run()
+            return bytes
+        }
+    }
+
+    /// What each customer has used of its limits, in its owner's words.
+    package func counts() throws -> [String: String] {
+        try connection.run { access in
+            var counts: [String: String] = [:]
+            try access.statement(AccountSQL.counts).rows { row in
+                counts[row.text(0)] = row.text(1)
+                return true
+            }
+            return counts
+        }
+    }
+
+    package func keep(counts: [String: String]) throws {
+        guard !counts.isEmpty else { return }
+        try connection.run { access in
+            try access.transaction {
+                for (name, record) in counts {
+                    try access.statement(AccountSQL.keepCount).bind(1, name).bind(2, record).run()
+                }
+            }
+        }
+    }
+}
