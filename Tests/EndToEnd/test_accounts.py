@@ -391,3 +391,30 @@ def test_a_closed_account_is_refused_until_it_is_reopened(world):
     assert send(again, "three") == {} and send(world.client("127.0.5.2", tls=False), "four") == {}
     log = world.figaro.process.output.read_text()
     assert 'reason="unpaid, ticket 7"' in log and "reason=paid" in log, "who changed what, and why, is in the log"
+
+
+def test_what_file_and_spool_both_say_is_named(world):
+    world.command("customer", "add", "acme", "--network", "127.0.5.0/24", "--network", "198.51.100.0/24")
+    password = world.login()
+    world.figaro.settings["customers"]["acme"] = {"networks": ["127.0.6.0/24"], "limits": {"message_size": "2KB"}}
+    world.figaro.settings["customers"]["far"]["networks"].append("198.51.100.0/24")
+    world.figaro.write_configuration()
+
+    def check(warnings):
+        assert any("figaro.yaml:" in each and "customers.acme: the spool keeps an account" in each and "app1" in each
+                   for each in warnings), warnings
+        assert any("198.51.100.0/24 is kept in the spool for customer acme as well; the file counts" in each
+                   for each in warnings), warnings
+
+    check(json.loads(world.command("config", "check", "--json"))["warnings"])
+    check(json.loads(world.command("reload", "--json"))["warnings"])
+    assert json.loads(world.command("customer", "show", "acme", "--json"))["account"]["kept"] == "file"
+    clients = [world.client(source) for source in ("127.0.5.1", "127.0.6.1", "127.0.0.1")]
+    clients[2].login("app1", password)
+    for client in clients:
+        assert client.mail("a@acme.example", ["SIZE=5000"])[0] == 552, "the limits are the file's"
+    world.command("customer", "remove", "acme")
+    assert "already" not in world.command("reload") and attempt(world.client(), "app1", password) in (502, 535)
+    client = world.client("127.0.5.1", tls=False)
+    client.mail("a@acme.example")
+    assert client.rcpt("reader@sink.example")[0] == 550

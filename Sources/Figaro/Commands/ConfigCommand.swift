@@ -15,7 +15,8 @@ struct ConfigCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Read every file as serve would, and say what is wrong or what was found.",
             discussion: """
-                Nothing is changed and no port is taken, so it can run beside a running relay.
+                Nothing is changed and no port is taken, so it can run beside a running relay, which it asks for the \
+                customers that are kept in the spool: what file and spool both say is warned of.
 
                 Examples:
                   figaro config check --config /etc/figaro/relay.yaml
@@ -30,17 +31,30 @@ struct ConfigCommand: ParsableCommand {
         func run() throws {
             do throws(BadConfiguration) {
                 let loaded = try LoadedConfiguration.load(config.path)
+                let warnings = loaded.ipmap.warnings + loaded.conflicts(with: Self.accounts(at: loaded.node.control))
                 if json {
-                    Terminal.say(json: Summary(ok: true, warnings: loaded.ipmap.warnings, found: loaded.found()))
+                    Terminal.say(json: Summary(ok: true, warnings: warnings, found: loaded.found()))
                 } else {
                     for (name, value) in loaded.lines() {
                         Terminal.say(name.padding(to: 12) + Visible.text(value))
                     }
-                    for warning in loaded.ipmap.warnings { Terminal.say("warning     " + Visible.text(warning)) }
+                    for warning in warnings { Terminal.say("warning     " + Visible.text(warning)) }
                 }
             } catch {
                 throw error.report(json: json)
             }
+        }
+
+        /// What the relay that runs with this file keeps of customers; nothing where none answers.
+        private static func accounts(at control: String) -> [String: AccountRecord] {
+            var accounts: [String: AccountRecord] = [:]
+            let end = try? ControlClient.ask(.customer(CustomerRequest(verb: .list)), at: control) { line in
+                guard let report = JSONLine.value(CustomerReport.self, from: line), let account = report.account,
+                    account.kept == "spool"
+                else { return }
+                accounts[report.name] = AccountRecord(account)
+            }
+            return end == nil ? [:] : accounts
         }
 
         private struct Summary: Encodable {
