@@ -328,7 +328,8 @@ def test_an_account_has_a_route_and_a_filter_policy(folder, started):
     account = json.loads(world.command("customer", "show", "acme", "--json"))["account"]
     assert (account["route"], account["filter"]) == ("premium", {"unavailable": "accept", "reject": "20"})
     explained = world.command(
-        "ipmap", "explain", "--sender", "author@customer.example", "--recipient", "reader@sink.example", "--customer", "acme")
+        "ipmap", "explain", "--sender", "author@customer.example", "--recipient", "reader@sink.example",
+        "--customer", "acme")
     assert "route     premium" in explained and "which the customer's account names" in explained
 
     # A reload takes the route away; the account keeps its name for it.

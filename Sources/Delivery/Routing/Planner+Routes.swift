@@ -4,8 +4,8 @@ import Queue
 
 /// Which route and which of its steps a message is at.
 extension Planner {
-    /// From now on mail of these customers takes these routes, where no route is for it that asks for more: what was not
-    /// tried yet, and all that comes.
+    /// From now on mail of these customers takes these routes, where no route is for it that asks for more: what was
+    /// not tried yet, and all that comes.
     ///
     /// - Parameter routes: names of routes, by customer; one that the map does not have counts when it has it.
     package mutating func assign(_ routes: [String: String]) { table.assign(routes) }

@@ -27,8 +27,8 @@ extension LoadedConfiguration {
                 !node.intake.customers.contains(where: { $0.name == name })
             else { continue }
             found.append(
-                "customer \(name): its route “\(route)” is in no ip map\(Nearest.hint(route, among: routeNames)), so its "
-                    + "mail takes the route that it would take without one; there are "
+                "customer \(name): its route “\(route)” is in no ip map\(Nearest.hint(route, among: routeNames)), "
+                    + "so its mail takes the route that it would take without one; there are "
                     + routeNames.joined(separator: ", "))
         }
         guard found.count > Self.conflictsLimit else { return found }
