@@ -7,20 +7,25 @@
 ///     .spamhaus      a label of a host name; the name as a whole is the word `host.`
 ///     0.0.0.0  @     any IP or e-mail address, words as well
 struct ReplyFeatures {
-    private let found: (UInt64) -> Void
+    private let found: (UInt64) -> Bool
     /// The hash of the word before and a space; nil at the beginning.
     private var before: UInt64?
+    private var known = 0
 
     private static let stem = 5
     private static let zero = UInt8(ascii: "0")
 
     /// Calls `found` for each, in one pass over what ``ReplyText/words(of:)`` made.
-    static func each(of words: [UInt8], _ found: (UInt64) -> Void) {
+    ///
+    /// - Parameter found: tells whether a feature is known and was not found before.
+    /// - Returns: how many words are known, by themselves or by their beginnings.
+    static func each(of words: [UInt8], _ found: (UInt64) -> Bool) -> Int {
         withoutActuallyEscaping(found) { found in
             words.withUnsafeBufferPointer { text in
                 var features = ReplyFeatures(found: found)
                 var index = 0
                 while index < text.count { index = features.read(text, at: index) }
+                return features.known
             }
         }
     }
@@ -37,7 +42,7 @@ struct ReplyFeatures {
         (hash ^ UInt64(byte)) &* 0x100_0000_01B3
     }
 
-    private init(found: @escaping (UInt64) -> Void) {
+    private init(found: @escaping (UInt64) -> Bool) {
         self.found = found
     }
 
@@ -76,22 +81,27 @@ struct ReplyFeatures {
         let isBegun = start > 0 && ReplyText.HostMark.isMark(text[start - 1])
         let goesOn = end < text.count && ReplyText.HostMark.isMark(text[end])
         if isBegun || goesOn {
-            if !hasDigit { found(text[start..<end].reduce(Self.hash(".".utf8)) { Self.next($0, $1) }) }
+            if !hasDigit { count(found(text[start..<end].reduce(Self.hash(".".utf8)) { Self.next($0, $1) })) }
             if !goesOn { add("host.") }
         } else if !hasDigit {
-            found(own)
-            if letters > Self.stem { found(Self.next(stem, UInt8(ascii: "~"))) }
-            if let both { found(both) }
+            let isKnown = found(own)
+            let hasKnownStem = letters > Self.stem && found(Self.next(stem, UInt8(ascii: "~")))
+            count(isKnown || hasKnownStem)
+            if let both { _ = found(both) }
             before = Self.next(own, UInt8(ascii: " "))
         }
         return end
     }
 
+    private mutating func count(_ isKnown: Bool) {
+        known += isKnown ? 1 : 0
+    }
+
     private mutating func add(_ word: StaticString) {
         word.withUTF8Buffer { bytes in
             let own = Self.hash(bytes)
-            found(own)
-            if let before { found(bytes.reduce(before) { Self.next($0, $1) }) }
+            count(found(own))
+            if let before { _ = found(bytes.reduce(before) { Self.next($0, $1) }) }
             before = Self.next(own, UInt8(ascii: " "))
         }
     }

@@ -22,9 +22,10 @@ package struct WordWeights: Sendable {
 
     /// How sure it must be, as a probability. An address is given up only where little doubt is left.
     private static let certain = 0.4
-    private static let certainOfSource = 0.7
-    /// A single known word may mean anything.
+    private static let certainOfSource = 0.8
+    /// A single known word may mean anything, and two, such as "access denied", name nothing that is refused.
     private static let fewestWords = 2
+    private static let fewestWordsOfSource = 3
 
     package struct FormatError: Error, Hashable {
         /// From 1.
@@ -73,15 +74,16 @@ package struct WordWeights: Sendable {
     func cause(of reply: Reply, _ words: [UInt8]) -> Cause? {
         guard !weights.isEmpty else { return nil }
         var tally = Tally(causes: causes.count, features: weights.count / causes.count)
-        ReplyFeatures.each(of: words) { tally.add(place(of: $0), weights) }
-        guard tally.count >= Self.fewestWords else { return nil }
+        let known = ReplyFeatures.each(of: words) { tally.add(place(of: $0), weights) }
+        guard known >= Self.fewestWords else { return nil }
         let code = String(reply.code)
-        tally.add(place(of: ReplyFeatures.hash("=\(code)".utf8)), weights)
-        tally.add(place(of: ReplyFeatures.hash("=\(code.prefix(1))".utf8)), weights)
+        _ = tally.add(place(of: ReplyFeatures.hash("=\(code)".utf8)), weights)
+        _ = tally.add(place(of: ReplyFeatures.hash("=\(code.prefix(1))".utf8)), weights)
         if let status = reply.enhanced {
-            tally.add(place(of: ReplyFeatures.hash("=\(status.subject).\(status.detail)".utf8)), weights)
+            _ = tally.add(place(of: ReplyFeatures.hash("=\(status.subject).\(status.detail)".utf8)), weights)
         }
-        return clearest(tally)
+        let cause = clearest(tally)
+        return cause == .source && known < Self.fewestWordsOfSource ? nil : cause
     }
 
     private func clearest(_ tally: Tally) -> Cause? {
@@ -120,13 +122,15 @@ package struct WordWeights: Sendable {
             seen = [UInt64](repeating: 0, count: features / 64 + 1)
         }
 
-        mutating func add(_ place: Int?, _ weights: [Int8]) {
-            guard let place else { return }
+        /// Whether it weighs now and did not before.
+        mutating func add(_ place: Int?, _ weights: [Int8]) -> Bool {
+            guard let place else { return false }
             let bit = UInt64(1) << UInt64(place & 63)
-            guard seen[place >> 6] & bit == 0 else { return }
+            guard seen[place >> 6] & bit == 0 else { return false }
             seen[place >> 6] |= bit
             count += 1
             for cause in sums.indices { sums[cause] += Int32(weights[place * sums.count + cause]) }
+            return true
         }
     }
 }
