@@ -45,7 +45,7 @@ struct RspamdAnswer: Sendable {
         }
         guard let action = action(word) else { throw NodeFailure("answered with an unknown action") }
         var verdict = Verdict(action: action, score: score, required: reply.required ?? 0)
-        verdict.smtpMessage = reply.smtpMessage
+        verdict.smtpMessage = reply.messages?.smtp
         if isBrokenOff(reply, verdict, limit: limit) { throw NodeFailure("broke off its scan, out of time") }
         verdict.symbols = (reply.symbols ?? [:]).sorted { $0.key < $1.key }.prefix(symbols).map { name, symbol in
             Verdict.Symbol(name: name, score: symbol.score ?? 0, options: Array((symbol.options ?? []).prefix(20)))
@@ -94,12 +94,12 @@ struct RspamdAnswer: Sendable {
     private static func changes(_ milter: RspamdReply.Milter?) -> Verdict.Changes {
         var changes = Verdict.Changes()
         guard let milter else { return changes }
-        for (name, values) in milter.add.sorted(by: { $0.key < $1.key }) {
-            for value in values where changes.add.count < Self.changes {
+        for (name, values) in (milter.add ?? [:]).sorted(by: { $0.key < $1.key }) {
+            for value in values.texts where changes.add.count < Self.changes {
                 changes.add.append(Verdict.Changes.Field(name: name, value: value))
             }
         }
-        for (name, which) in milter.remove.sorted(by: { $0.key < $1.key }).prefix(Self.changes) {
+        for (name, which) in (milter.remove ?? [:]).sorted(by: { $0.key < $1.key }).prefix(Self.changes) {
             changes.remove.append(Verdict.Changes.Removal(name: name, which: which))
         }
         return changes

@@ -1,9 +1,11 @@
+import Foundation
 import NIOCore
 
-/// The JSON of an answer in rspamd's protocol, as far as it is read.
+/// The JSON (RFC 8259) of an answer in rspamd's protocol, as far as it is read.
 ///
-/// What is there has the type that rspamd gives it; otherwise the whole is no answer.
-struct RspamdReply {
+/// Foundation bounds the depth (512), ``limit`` the size. What is there has the type that rspamd gives it; otherwise
+/// the whole is no answer.
+struct RspamdReply: Decodable {
     /// Octets that are read as JSON; what rspamd says of a message are some thousands.
     static let limit = 1 << 20
 
@@ -13,7 +15,7 @@ struct RspamdReply {
     var required: Double?
     var subject: String?
     var symbols: [String: Symbol]?
-    var smtpMessage: String?
+    var messages: Messages?
     /// Which part of rspamd, of 3.5 and later, decided past the score.
     var decider: String?
     var milter: Milter?
@@ -21,118 +23,79 @@ struct RspamdReply {
     /// Of rspamd before 3.4.
     var scanTime: Double?
 
-    struct Symbol {
+    private enum CodingKeys: String, CodingKey {
+        case error, action, score, subject, symbols, messages, milter
+        case decider = "passthrough_module"
+        case required = "required_score"
+        case time = "time_real"
+        case scanTime = "scan_time"
+    }
+
+    struct Symbol: Decodable {
         var score: Double?
         var options: [String]?
     }
 
-    struct Milter {
-        /// Values by name.
-        var add: [String: [String]] = [:]
+    struct Messages: Decodable {
+        var smtp: String?
+
+        private enum CodingKeys: String, CodingKey {
+            case smtp = "smtp_message"
+        }
+    }
+
+    struct Milter: Decodable {
+        var add: [String: FieldValues]?
         /// Which of that name.
-        var remove: [String: Int] = [:]
+        var remove: [String: Int]?
         var wish: String?
+
+        private enum CodingKeys: String, CodingKey {
+            case add = "add_headers"
+            case remove = "remove_headers"
+            case wish = "reject"
+        }
+    }
+
+    /// A text, `{"value": …, "order": …}`, or a list of them.
+    struct FieldValues: Decodable {
+        var texts: [String]
+
+        private struct Ordered: Decodable {
+            var value: String
+        }
+
+        init(from decoder: any Decoder) throws {
+            if let text = try? decoder.singleValueContainer().decode(String.self) {
+                texts = [text]
+            } else if var list = try? decoder.unkeyedContainer() {
+                texts = []
+                while !list.isAtEnd { texts += try list.decode(FieldValues.self).texts }
+            } else {
+                texts = [try Ordered(from: decoder).value]
+            }
+        }
     }
 
     static func read(_ json: ByteBuffer) throws(NodeFailure) -> RspamdReply {
         guard json.readableBytes <= limit else { throw NodeFailure("answered more than is read") }
-        do throws(JSONReader.Fault) {
-            var reader = try JSONReader(Array(json.readableBytesView))
-            var reply = RspamdReply()
-            var seen: Set<String> = []
-            try reader.object { name, reader throws(JSONReader.Fault) in
-                // Of two answers to one question neither counts.
-                guard seen.insert(name).inserted else { throw JSONReader.Fault(place: 0) }
-                try reply.take(name, &reader)
-            }
-            try reader.end()
-            return reply
+        do {
+            return try JSONDecoder().decode(RspamdReply.self, from: Data(json.readableBytesView))
         } catch {
-            throw NodeFailure("answered what is no verdict, after \(error.place) octets")
+            throw NodeFailure("answered what is no verdict: \(reason(error))")
         }
     }
 
-    private mutating func take(_ name: String, _ reader: inout JSONReader) throws(JSONReader.Fault) {
-        switch name {
-        case "error": error = try reader.optional(Self.text)
-        case "action": action = try reader.optional(Self.text)
-        case "score": score = try reader.optional(Self.number)
-        case "required_score": required = try reader.optional(Self.number)
-        case "subject": subject = try reader.optional(Self.text)
-        case "symbols":
-            symbols = try reader.optional { reader throws(JSONReader.Fault) in try reader.named(Self.symbol) }
-        case "messages": smtpMessage = try reader.optional(Self.smtpMessage) ?? nil
-        case "passthrough_module": decider = try reader.optional(Self.text)
-        case "milter": milter = try reader.optional(Self.milter)
-        case "time_real": time = try reader.optional(Self.number)
-        case "scan_time": scanTime = try reader.optional(Self.number)
-        default: try reader.skip()
+    private static func reason(_ error: any Error) -> String {
+        func path(_ context: DecodingError.Context) -> String {
+            context.codingPath.map(\.stringValue).joined(separator: ".")
         }
-    }
-
-    private static func text(_ reader: inout JSONReader) throws(JSONReader.Fault) -> String { try reader.string() }
-
-    private static func number(_ reader: inout JSONReader) throws(JSONReader.Fault) -> Double { try reader.double() }
-
-    private static func texts(_ reader: inout JSONReader) throws(JSONReader.Fault) -> [String] {
-        var texts: [String] = []
-        try reader.array { reader throws(JSONReader.Fault) in texts.append(try reader.string()) }
-        return texts
-    }
-
-    private static func symbol(_ reader: inout JSONReader) throws(JSONReader.Fault) -> Symbol {
-        var symbol = Symbol()
-        try reader.object { name, reader throws(JSONReader.Fault) in
-            switch name {
-            case "score": symbol.score = try reader.optional(number)
-            case "options": symbol.options = try reader.optional(texts)
-            default: try reader.skip()
-            }
-        }
-        return symbol
-    }
-
-    private static func smtpMessage(_ reader: inout JSONReader) throws(JSONReader.Fault) -> String? {
-        var message: String?
-        try reader.object { name, reader throws(JSONReader.Fault) in
-            if name == "smtp_message" { message = try reader.optional(text) } else { try reader.skip() }
-        }
-        return message
-    }
-
-    private static func milter(_ reader: inout JSONReader) throws(JSONReader.Fault) -> Milter {
-        var milter = Milter()
-        try reader.object { name, reader throws(JSONReader.Fault) in
-            switch name {
-            case "add_headers":
-                milter.add = try reader.optional { reader throws(JSONReader.Fault) in try reader.named(values) } ?? [:]
-            case "remove_headers":
-                milter.remove =
-                    try reader.optional { reader throws(JSONReader.Fault) in try reader.named(place) } ?? [:]
-            case "reject": milter.wish = try reader.optional(text)
-            default: try reader.skip()
-            }
-        }
-        return milter
-    }
-
-    private static func place(_ reader: inout JSONReader) throws(JSONReader.Fault) -> Int { try reader.int() }
-
-    /// A text, `{"value": …, "order": …}`, or a list of them.
-    private static func values(_ reader: inout JSONReader) throws(JSONReader.Fault) -> [String] {
-        switch reader.peek() {
-        case UInt8(ascii: "["):
-            var all: [String] = []
-            try reader.array { reader throws(JSONReader.Fault) in all += try values(&reader) }
-            return all
-        case UInt8(ascii: "{"):
-            var value: String?
-            try reader.object { name, reader throws(JSONReader.Fault) in
-                if name == "value" { value = try reader.string() } else { try reader.skip() }
-            }
-            guard let value else { throw JSONReader.Fault(place: 0) }
-            return [value]
-        default: return [try reader.string()]
+        return switch error as? DecodingError {
+        case .dataCorrupted: "no JSON"
+        case .keyNotFound(let key, let context): "\(path(context)) lacks \(key.stringValue)"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            "“\(path(context))” has another type than it should"
+        default: "it cannot be decoded"
         }
     }
 }
