@@ -8,18 +8,23 @@ extension LoadedConfiguration {
     func conflicts(with accounts: [String: AccountRecord]) -> [String] {
         var found: [String] = []
         var owners: [String: String] = [:]
-        for (name, account) in accounts { for network in account.networks { owners[network] = name } }
+        for (name, account) in accounts {
+            for text in account.networks + (account.certificates ?? []) { owners[text] = name }
+        }
         for customer in node.intake.customers {
             let path = "customers.\(customer.name)"
             if let account = accounts[customer.name] { found.append(twin(path, customer.name, account)) }
-            for (index, network) in customer.networks.enumerated() {
-                guard let owner = owners[network.description], owner != customer.name else { continue }
-                found.append(
-                    node.problem(
-                        "\(path).networks[\(index)]",
-                        "\(network) is kept in the spool for customer \(owner) as well; the file counts, so that it "
-                            + "belongs to \(customer.name)"
-                    ).description)
+            for (list, texts) in [
+                ("networks", customer.networks.map(\.description)),
+                ("certificates", customer.certificates.map(\.description)),
+            ] {
+                for (index, text) in texts.enumerated() {
+                    guard let owner = owners[text], owner != customer.name else { continue }
+                    let said =
+                        "\(text) is kept in the spool for customer \(owner) as well; the file counts, so that it "
+                        + "belongs to \(customer.name)"
+                    found.append(node.problem("\(path).\(list)[\(index)]", said).description)
+                }
             }
         }
         for (name, account) in accounts.sorted(by: { $0.key < $1.key }) {
@@ -47,7 +52,8 @@ extension LoadedConfiguration {
         return node.problem(
             path,
             "the spool keeps an account of this name as well; what the file says of it counts, and of the account its "
-                + "logins\(users) and other networks\(closed); `figaro customer remove \(name)` takes the account away"
+                + "logins\(users), certificates and other networks\(closed); `figaro customer remove \(name)` takes "
+                + "the account away"
         ).description
     }
 }

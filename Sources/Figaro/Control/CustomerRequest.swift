@@ -174,6 +174,7 @@ extension AccountRecord {
     init(_ shown: CustomerReport.Account) {
         self.init()
         networks = shown.networks
+        certificates = shown.certificates
         logins = shown.users.map { Login(user: $0, password: "", made: 0) }
         route = shown.route
         closed = shown.closed.map { Closure(by: $0.by, reason: $0.reason, since: 0) }

@@ -31,21 +31,24 @@ final class CurrentCustomers: Sendable {
         number.wrappingAdd(1, ordering: .acquiringAndReleasing)
     }
 
-    /// What the operator wrote into the file stands before what is kept: a network that the file gives to somebody is
-    /// theirs, and of a customer that stands in both places the file says what it may. What is kept of that one are
-    /// more networks and logins, and that it is closed.
+    /// What the operator wrote into the file stands before what is kept: a network or certificate that the file gives
+    /// to somebody is theirs, and of a customer that stands in both places the file says what it may. What is kept of
+    /// that one are more networks and certificates, logins, and that it is closed.
     static func joined(_ declared: [Customer], _ kept: [Customer]) -> [Customer] {
         var joined = declared
         let places = Dictionary(declared.enumerated().map { ($1.name, $0) }) { first, _ in first }
         let taken = Set(declared.flatMap(\.networks))
+        let shown = Set(declared.flatMap(\.certificates))
         for var customer in kept {
             customer.networks.removeAll { taken.contains($0) }
+            customer.certificates.removeAll { shown.contains($0) }
             guard let place = places[customer.name] else {
                 joined.append(customer)
                 continue
             }
             joined[place].networks += customer.networks
             joined[place].credentials += customer.credentials
+            joined[place].certificates += customer.certificates
             joined[place].isClosed = customer.isClosed
         }
         return joined
