@@ -98,6 +98,12 @@ package final class IntakeServer: Sendable {
         services.recipients.load(recipients, key: key)
     }
 
+    /// Goes on with addresses that accounts have logged in from, as of an earlier run: nobody's guesses keep them out.
+    package func welcome(_ friends: [Friend]) { generation.withLock { $0 }.services.logins.welcome(friends) }
+
+    /// Such addresses since this was asked last.
+    package func takeFriends() -> [Friend] { generation.withLock { $0 }.services.logins.takeFriends() }
+
     /// What customers have used of their limits, of those for whom it has changed since this was asked last.
     package func takeCounts() -> [String: String] {
         generation.withLock { $0 }.services.tallies.all.compactMapValues { $0.takeText() }

@@ -19,13 +19,21 @@ enum AccountSchema {
             """,
             "CREATE TABLE count (name TEXT NOT NULL PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
         ],
+        [
+            """
+            CREATE TABLE friend (
+                user TEXT NOT NULL, address TEXT NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (user, address)
+            ) WITHOUT ROWID
+            """,
+            "CREATE INDEX friend_day ON friend (day)",
+        ],
     ]
     /// 256 KiB of log: people change accounts, not mail.
     static let checkpointPages = 64
 }
 
 /// Every statement on `accounts.sqlite`. Some go through a whole table, at the start: `all`, `habits`, `counts`,
-/// `recipients` and `forgetRecipients`.
+/// `friends`, `recipients` and `forgetRecipients`.
 enum AccountSQL: String, KeptStatement {
     case all = "SELECT name, record, changed FROM account ORDER BY name"
     case keep = "INSERT OR REPLACE INTO account (name, record, changed) VALUES (?, ?, ?)"
@@ -33,6 +41,9 @@ enum AccountSQL: String, KeptStatement {
     case keepHabit = "INSERT OR REPLACE INTO habit (name, record) VALUES (?, ?)"
     case counts = "SELECT name, record FROM count ORDER BY name"
     case keepCount = "INSERT OR REPLACE INTO count (name, record) VALUES (?, ?)"
+    case friends = "SELECT user, address FROM friend ORDER BY day DESC LIMIT ?"
+    case keepFriend = "INSERT OR REPLACE INTO friend (user, address, day) VALUES (?, ?, ?)"
+    case forgetFriends = "DELETE FROM friend WHERE day < ?"
     case key = "SELECT value FROM key WHERE name = ?"
     case keepKey = "INSERT INTO key (name, value) VALUES (?, ?)"
     case recipients = "SELECT customer, digest, day FROM recipient ORDER BY customer, digest"

@@ -10,6 +10,21 @@ struct LoginBrakeTests {
     private let start = NIODeadline.uptimeNanoseconds(1 << 40)
 
     @Test
+    func `who has logged in is known after a restart`() {
+        var brake = LoginBrake()
+        brake.succeeded("a", from: owner, at: start)
+        brake.succeeded("a", from: owner, at: start + .hours(1))
+        let friends = brake.takeFriends()
+        #expect(friends == [Friend(user: "a", address: owner)] && brake.takeFriends().isEmpty)
+        brake.succeeded("a", from: owner, at: start + .hours(25))
+        #expect(brake.takeFriends() == friends, "once a day")
+        var again = LoginBrake()
+        again.welcome(friends, at: start)
+        for _ in 0..<40 { _ = again.failed("a", from: owner, at: start) }
+        #expect(again.hears("a", from: owner, at: start) == true && again.takeFriends().isEmpty)
+    }
+
+    @Test
     func `each wrong password waits longer, up to a bound`() {
         var brake = LoginBrake()
         let delays = (0..<8).map { _ in brake.failed("a", from: thief, at: start).nanoseconds / 1_000_000 }

@@ -64,6 +64,23 @@ import Testing
         #expect(try store.counts() == ["acme": "6", "globex": "5"])
     }
 
+    @Test func `addresses that accounts log in from are there after a restart, the last ones first`() throws {
+        func friend(_ number: UInt32) -> AccountStore.Friend {
+            AccountStore.Friend(user: "app", address: IPAddress(v4: number))
+        }
+        do {
+            let store = try opened(folder.path)
+            defer { store.close() }
+            try store.keep(friends: [friend(1), friend(2)], day: 10, since: 0)
+            try store.keep(friends: [friend(3)], day: 20, since: 0)
+            try store.keep(friends: [friend(2)], day: 30, since: 15)
+        }
+        let store = try opened(folder.path)
+        defer { store.close() }
+        #expect(try store.friends(limit: 9) == [friend(2), friend(3)], "the first has not come for too long")
+        #expect(try store.friends(limit: 1) == [friend(2)])
+    }
+
     @Test func `a file of an earlier version is brought up to this one`() throws {
         let path = folder.path + "/accounts.sqlite"
         _ = try Spool(path: folder.path)

@@ -57,7 +57,7 @@ import Testing
 
     @Test func `what changes accounts scans nothing`() throws {
         try AccountStore(spool: Spool(path: folder.path)).close()
-        let atStart: [AccountSQL] = [.all, .habits, .counts, .recipients, .forgetRecipients]
+        let atStart: [AccountSQL] = [.all, .habits, .counts, .friends, .recipients, .forgetRecipients]
         for sql in AccountSQL.allCases {
             for line in try plan(of: sql.rawValue, in: "accounts.sqlite") {
                 #expect(

@@ -87,16 +87,26 @@ final class AccountBook: Sendable {
             KnownRecipients.Entry(customer: $0.customer, digest: $0.digest, day: $0.day)
         }
         intake.resume(counts: try store.counts(), recipients: recipients, key: key)
+        intake.welcome(
+            try store.friends(limit: Self.friendsLimit).map { Friend(user: $0.user, address: $0.address) })
     }
+
+    /// As many as are remembered while the relay runs, and as long.
+    private static let friendsLimit = 10_000
+    private static let friendDays: Int64 = 30
 
     /// A newsletter that comes once a year still goes to whom the customer knows.
     private static let recipientDays: UInt16 = 400
 
-    /// Writes down what customers have used of their limits, and whom they have written to; loses nothing but that
-    /// where it cannot. Blocks.
+    /// Writes down what customers have used of their limits, whom they have written to, and where they have logged in
+    /// from; loses nothing but that where it cannot. Blocks.
     func keepCounts() {
         guard let intake = intake.withLock({ $0 }) else { return }
         try? store.keep(counts: intake.takeCounts())
+        let day = max(0, time.now().milliseconds) / 86_400_000
+        try? store.keep(
+            friends: intake.takeFriends().map { AccountStore.Friend(user: $0.user, address: $0.address) }, day: day,
+            since: day - Self.friendDays)
         try? store.keep(
             recipients: intake.takeRecipients().map {
                 AccountStore.Recipient(customer: $0.customer, digest: $0.digest, day: $0.day)

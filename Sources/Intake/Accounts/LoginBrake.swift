@@ -1,4 +1,4 @@
-import Mail
+package import Mail
 import NIOCore
 
 /// Slows down whoever guesses passwords, and nobody else.
@@ -32,15 +32,12 @@ struct LoginBrake {
         var heard: NIODeadline
     }
 
-    private struct Friend: Hashable {
-        var user: String
-        var address: IPAddress
-    }
-
     private let settings: Settings
     private var addresses: [IPAddress: Failures] = [:]
     private var users: [String: Failures] = [:]
     private var friends: [Friend: NIODeadline] = [:]
+    /// Those that came, or came again after a day, since they were taken last.
+    private var fresh: Set<Friend> = []
 
     init(_ settings: Settings = Settings()) {
         self.settings = settings
@@ -75,6 +72,11 @@ struct LoginBrake {
 
     mutating func succeeded(_ user: String, from client: IPAddress, at now: NIODeadline) {
         let friend = Friend(user: user, address: Self.key(client))
+        if friends[friend].map({ now >= $0 + .hours(24) }) ?? true, fresh.count < settings.entries {
+            fresh.insert(friend)
+        }
+        // Within a day it is not written down again, so its time stays.
+        if let seen = friends[friend], now < seen + .hours(24) { return }
         if friends[friend] == nil, friends.count >= settings.entries {
             friends = friends.filter { now < $0.value + settings.friendship }
             // Those who have not come for longest are the least likely to come again.
@@ -84,6 +86,18 @@ struct LoginBrake {
             }
         }
         friends[friend] = now
+    }
+
+    // MARK: over restarts
+
+    mutating func takeFriends() -> [Friend] {
+        defer { fresh = [] }
+        return Array(fresh)
+    }
+
+    /// Goes on with friends of an earlier run, as if they had just come.
+    mutating func welcome(_ known: [Friend], at now: NIODeadline) {
+        for friend in known.prefix(settings.entries) { friends[friend] = now }
     }
 
     /// - Returns: how often it failed lately.
@@ -118,5 +132,16 @@ struct LoginBrake {
     /// A household or server has a whole /64 of IPv6 to connect from.
     private static func key(_ client: IPAddress) -> IPAddress {
         client.isIPv4 ? client : IPAddress(high: client.high, low: 0)
+    }
+}
+
+/// An address that an account has logged in from; of IPv6 a /64.
+package struct Friend: Sendable, Hashable {
+    package var user: String
+    package var address: IPAddress
+
+    package init(user: String, address: IPAddress) {
+        self.user = user
+        self.address = address
     }
 }

@@ -106,6 +106,12 @@ final class LoginDesk: Sendable {
         }
     }
 
+    /// Addresses that accounts have logged in from since this was asked last.
+    func takeFriends() -> [Friend] { state.withLock { $0.brake.takeFriends() } }
+
+    /// Goes on with those of an earlier run.
+    func welcome(_ friends: [Friend]) { state.withLock { $0.brake.welcome(friends, at: .now()) } }
+
     private func beginWork() {
         let isNeeded = state.withLock { state in
             guard state.working < settings.threads, !state.waiting.isEmpty else { return false }
