@@ -87,7 +87,11 @@ struct CustomerTallyTests {
         _ = tally.take(limits, &transaction, stranger: 2, at: evening)
         let text = try #require(tally.takeText())
         #expect(tally.takeText() == nil, "nothing new")
-        for broken in ["", "x y", "1:2:3 4:5:6:7", "1:1:1:-1 1:1:1:1", "99999999999999999999:1:1:1 1:1:1:1"] {
+        let broken = [
+            "", "x y", "1:2:3 4:5:6:7", "1:1:1:-1 1:1:1:1", "99999999999999999999:1:1:1 1:1:1:1",
+            "1:\(Int.max):1:1 1:\(Int.max):1:1",
+        ]
+        for broken in broken {
             let other = CustomerTally()
             other.resume(broken)
             #expect(other.used(at: evening).recipientsPerDay == 0)

@@ -48,10 +48,13 @@ final class CustomerTally: Sendable {
 
         init(number: Int64 = 0) { self.number = number }
 
+        /// More than anybody counts to in a day, and far from where numbers end.
+        private static let most: Int64 = 1_000_000_000_000
+
         /// nil for what is no such text.
         init?(_ text: Substring) {
             let parts = text.split(separator: ":").compactMap { Int64($0) }
-            guard parts.count == 4, parts.allSatisfy({ $0 >= 0 }) else { return nil }
+            guard parts.count == 4, parts.allSatisfy({ (0...Self.most).contains($0) }) else { return nil }
             number = parts[0]
             (messages, recipients, strangers) = (Int(parts[1]), Int(parts[2]), Int(parts[3]))
         }
