@@ -79,7 +79,7 @@ package final class History: TraceSink {
     /// What is known of a message, in order. Blocks: not for an event loop or the cooperative pool.
     package func events(of message: MessageID) throws -> [TraceEvent] {
         // In this order an event that is being written meanwhile is seen twice rather than not at all.
-        let waiting = state.withLock { state in (state.pending + state.writing).filter { $0.message == message } }
+        let waiting = state.withLock { state in (state.writing + state.pending).filter { $0.message == message } }
         var events = try file.events(of: message)
         for event in waiting where !events.contains(event) { events.append(event) }
         return events
