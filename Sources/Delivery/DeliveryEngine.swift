@@ -262,7 +262,9 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
     }
 
     private func run(_ errands: [Errand]) {
-        var events: [TraceEvent] = []
+        // Before the others: what they bring about may be over, and told, on another thread before they return.
+        let events = errands.compactMap { if case .trace(let event) = $0.action { event } else { nil } }
+        if !events.isEmpty { sink.record(events) }
         for errand in errands {
             switch errand.action {
             case .resolve(let lookup): resolve(lookup)
@@ -272,13 +274,12 @@ package final class DeliveryEngine: Dispatcher, SessionOwner {
             case .settle(let settlements): queue.settle(settlements)
             case .fetch(let domain, let limit): queue.fetch(domain: domain, limit: limit)
             case .postpone(let domain, let until): queue.postpone(domain: domain, until: until)
-            case .trace(let event): events.append(event)
+            case .trace: break
             case .remember(let rows): keeper.withLock { $0 }?.keep(rows)
             case .log(let note): log(note)
             case .hold(let customer, let order, let isNew): holder.withLock { $0 }?(customer, order, isNew)
             }
         }
-        if !events.isEmpty { sink.record(events) }
     }
 
     private func log(_ note: PlannerNote) {
