@@ -92,17 +92,17 @@ package final class IntakeServer: Sendable {
     /// Goes on with what customers have used of their limits, and whom they have written to, as of an earlier run.
     ///
     /// - Parameter key: of the digests of `recipients`.
-    package func resume(counts: [String: String], recipients: [KnownRecipients.Entry], key: [UInt8]) {
+    package func resume(counts: [String: String], recipients: [KnownRecipient], key: [UInt8]) {
         let services = generation.withLock { $0 }.services
         for (name, text) in counts { services.tallies.tally(of: name).resume(text) }
         services.recipients.load(recipients, key: key)
     }
 
     /// Goes on with addresses that accounts have logged in from, as of an earlier run: nobody's guesses keep them out.
-    package func welcome(_ friends: [Friend]) { generation.withLock { $0 }.services.logins.welcome(friends) }
+    package func welcome(_ friends: [KnownLogin]) { generation.withLock { $0 }.services.logins.welcome(friends) }
 
     /// Such addresses since this was asked last.
-    package func takeFriends() -> [Friend] { generation.withLock { $0 }.services.logins.takeFriends() }
+    package func takeFriends() -> [KnownLogin] { generation.withLock { $0 }.services.logins.takeFriends() }
 
     /// What customers have used of their limits, of those for whom it has changed since this was asked last.
     package func takeCounts() -> [String: String] {
@@ -110,7 +110,7 @@ package final class IntakeServer: Sendable {
     }
 
     /// Whom customers have written to, as far as it has changed since this was asked last.
-    package func takeRecipients() -> [KnownRecipients.Entry] {
+    package func takeRecipients() -> [KnownRecipient] {
         generation.withLock { $0 }.services.recipients.takeChanges()
     }
 

@@ -2,22 +2,14 @@ package import Mail
 
 /// Addresses that accounts have logged in from.
 extension AccountStore {
-    package struct Friend: Sendable, Hashable {
-        package var user: String
-        package var address: IPAddress
-
-        package init(user: String, address: IPAddress) {
-            self.user = user
-            self.address = address
-        }
-    }
-
     /// Those that came last come first.
-    package func friends(limit: Int) throws -> [Friend] {
+    package func friends(limit: Int) throws -> [KnownLogin] {
         try connection.run { access in
-            var friends: [Friend] = []
+            var friends: [KnownLogin] = []
             try access.statement(AccountSQL.friends).bind(1, Int64(limit)).rows { row in
-                if let address = IPAddress(row.text(1)) { friends.append(Friend(user: row.text(0), address: address)) }
+                if let address = IPAddress(row.text(1)) {
+                    friends.append(KnownLogin(user: row.text(0), address: address))
+                }
                 return true
             }
             return friends
@@ -27,7 +19,7 @@ extension AccountStore {
     /// - Parameters:
     ///   - day: of today, in days since 1970.
     ///   - since: who has not come since that day is forgotten.
-    package func keep(friends: [Friend], day: Int64, since: Int64) throws {
+    package func keep(friends: [KnownLogin], day: Int64, since: Int64) throws {
         guard !friends.isEmpty else { return }
         try connection.run { access in
             try access.transaction {

@@ -1,27 +1,15 @@
+package import Mail
+
 /// What customers did lately, beside their accounts: it is worth little enough to be written down now and then.
 extension AccountStore {
-    /// One recipient that a customer has written to.
-    package struct Recipient: Sendable, Hashable {
-        package var customer: String
-        package var digest: UInt64
-        /// Days since 1970; nil: it is forgotten.
-        package var day: UInt16?
-
-        package init(customer: String, digest: UInt64, day: UInt16?) {
-            self.customer = customer
-            self.digest = digest
-            self.day = day
-        }
-    }
-
     /// All that are not older than `day`; those that are are forgotten.
-    package func recipients(since day: UInt16) throws -> [Recipient] {
+    package func recipients(since day: UInt16) throws -> [KnownRecipient] {
         try connection.run { access in
-            var recipients: [Recipient] = []
+            var recipients: [KnownRecipient] = []
             try access.statement(AccountSQL.forgetRecipients).bind(1, Int64(day)).run()
             try access.statement(AccountSQL.recipients).rows { row in
                 recipients.append(
-                    Recipient(
+                    KnownRecipient(
                         customer: row.text(0), digest: UInt64(bitPattern: row.integer(1)),
                         day: UInt16(clamping: row.integer(2))))
                 return true
@@ -30,7 +18,7 @@ extension AccountStore {
         }
     }
 
-    package func keep(recipients: [Recipient]) throws {
+    package func keep(recipients: [KnownRecipient]) throws {
         guard !recipients.isEmpty else { return }
         try connection.run { access in
             try access.transaction {

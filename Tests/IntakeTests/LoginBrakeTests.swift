@@ -15,7 +15,7 @@ struct LoginBrakeTests {
         brake.succeeded("a", from: owner, at: start)
         brake.succeeded("a", from: owner, at: start + .hours(1))
         let friends = brake.takeFriends()
-        #expect(friends == [Friend(user: "a", address: owner)] && brake.takeFriends().isEmpty)
+        #expect(friends == [KnownLogin(user: "a", address: owner)] && brake.takeFriends().isEmpty)
         brake.succeeded("a", from: owner, at: start + .hours(25))
         #expect(brake.takeFriends() == friends, "once a day")
         var again = LoginBrake()

@@ -44,8 +44,8 @@ import Testing
 
     @Test func `whom customers know, and what they have used, is there after a restart`() throws {
         let key = [UInt8](repeating: 3, count: 32)
-        func recipient(_ digest: UInt64, _ day: UInt16?) -> AccountStore.Recipient {
-            AccountStore.Recipient(customer: "acme", digest: digest, day: day)
+        func recipient(_ digest: UInt64, _ day: UInt16?) -> KnownRecipient {
+            KnownRecipient(customer: "acme", digest: digest, day: day)
         }
         do {
             let store = try opened(folder.path)
@@ -65,8 +65,8 @@ import Testing
     }
 
     @Test func `addresses that accounts log in from are there after a restart, the last ones first`() throws {
-        func friend(_ number: UInt32) -> AccountStore.Friend {
-            AccountStore.Friend(user: "app", address: IPAddress(v4: number))
+        func friend(_ number: UInt32) -> KnownLogin {
+            KnownLogin(user: "app", address: IPAddress(v4: number))
         }
         do {
             let store = try opened(folder.path)

@@ -83,12 +83,8 @@ final class AccountBook: Sendable {
         let day = UInt16(clamping: time.now().milliseconds / 86_400_000)
         let since = day < Self.recipientDays ? 0 : day - Self.recipientDays
         let key = try store.key("recipients", orElse: (0..<32).map { _ in UInt8.random(in: .min ... .max) })
-        let recipients = try store.recipients(since: since).map {
-            KnownRecipients.Entry(customer: $0.customer, digest: $0.digest, day: $0.day)
-        }
-        intake.resume(counts: try store.counts(), recipients: recipients, key: key)
-        intake.welcome(
-            try store.friends(limit: Self.friendsLimit).map { Friend(user: $0.user, address: $0.address) })
+        intake.resume(counts: try store.counts(), recipients: try store.recipients(since: since), key: key)
+        intake.welcome(try store.friends(limit: Self.friendsLimit))
     }
 
     /// As many as are remembered while the relay runs, and as long.
@@ -104,13 +100,8 @@ final class AccountBook: Sendable {
         guard let intake = intake.withLock({ $0 }) else { return }
         try? store.keep(counts: intake.takeCounts())
         let day = max(0, time.now().milliseconds) / 86_400_000
-        try? store.keep(
-            friends: intake.takeFriends().map { AccountStore.Friend(user: $0.user, address: $0.address) }, day: day,
-            since: day - Self.friendDays)
-        try? store.keep(
-            recipients: intake.takeRecipients().map {
-                AccountStore.Recipient(customer: $0.customer, digest: $0.digest, day: $0.day)
-            })
+        try? store.keep(friends: intake.takeFriends(), day: day, since: day - Self.friendDays)
+        try? store.keep(recipients: intake.takeRecipients())
     }
 
     /// Writes down what customers usually send; loses nothing but that where it cannot. Blocks.

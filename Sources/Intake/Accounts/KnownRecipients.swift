@@ -7,26 +7,12 @@ import Synchronization
 ///
 /// What is kept is bounded, of each customer and of all. At a bound the eighth that was written to longest ago is
 /// forgotten, of the customer itself or of the one that has most, and counts as new when it is written to again.
-package final class KnownRecipients: Sendable {
+final class KnownRecipients: Sendable {
     struct Bounds {
         /// Of one customer.
         var perCustomer = 100_000
-        /// Of all; some 40 MB.
+        /// Of all; 53 MB at most.
         var inAll = 2_000_000
-    }
-
-    /// One recipient as it is kept.
-    package struct Entry: Sendable, Hashable {
-        package var customer: String
-        package var digest: UInt64
-        /// Of the last message to it, in days since 1970; nil: it is forgotten.
-        package var day: UInt16?
-
-        package init(customer: String, digest: UInt64, day: UInt16?) {
-            self.customer = customer
-            self.digest = digest
-            self.day = day
-        }
     }
 
     private struct State {
@@ -72,7 +58,7 @@ package final class KnownRecipients: Sendable {
     /// Goes on with what an earlier run knew.
     ///
     /// - Parameter key: that its digests were made with.
-    func load(_ entries: [Entry], key: [UInt8]) {
+    func load(_ entries: [KnownRecipient], key: [UInt8]) {
         state.withLock { state in
             state = State(key: SymmetricKey(data: key))
             for entry in entries {
@@ -86,12 +72,12 @@ package final class KnownRecipients: Sendable {
     }
 
     /// What has changed since the last time this was asked.
-    func takeChanges() -> [Entry] {
+    func takeChanges() -> [KnownRecipient] {
         state.withLock { state in
             let changed = state.changed
             state.changed = [:]
             return changed.flatMap { customer, digests in
-                digests.map { Entry(customer: customer, digest: $0, day: state.days[customer]?[$0]) }
+                digests.map { KnownRecipient(customer: customer, digest: $0, day: state.days[customer]?[$0]) }
             }
         }
     }

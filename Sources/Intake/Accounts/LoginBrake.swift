@@ -1,4 +1,4 @@
-package import Mail
+import Mail
 import NIOCore
 
 /// Slows down whoever guesses passwords, and nobody else.
@@ -35,9 +35,9 @@ struct LoginBrake {
     private let settings: Settings
     private var addresses: [IPAddress: Failures] = [:]
     private var users: [String: Failures] = [:]
-    private var friends: [Friend: NIODeadline] = [:]
+    private var friends: [KnownLogin: NIODeadline] = [:]
     /// Those that came, or came again after a day, since they were taken last.
-    private var fresh: Set<Friend> = []
+    private var fresh: Set<KnownLogin> = []
 
     init(_ settings: Settings = Settings()) {
         self.settings = settings
@@ -47,7 +47,7 @@ struct LoginBrake {
     var entries: [Int] { [addresses.count, users.count, friends.count] }
 
     func isFriend(_ user: String, _ client: IPAddress, at now: NIODeadline) -> Bool {
-        friends[Friend(user: user, address: Self.key(client))].map { now < $0 + settings.friendship } ?? false
+        friends[KnownLogin(user: user, address: Self.key(client))].map { now < $0 + settings.friendship } ?? false
     }
 
     /// - Returns: whether a password of this client is looked at now.
@@ -71,7 +71,7 @@ struct LoginBrake {
     }
 
     mutating func succeeded(_ user: String, from client: IPAddress, at now: NIODeadline) {
-        let friend = Friend(user: user, address: Self.key(client))
+        let friend = KnownLogin(user: user, address: Self.key(client))
         if friends[friend].map({ now >= $0 + .hours(24) }) ?? true, fresh.count < settings.entries {
             fresh.insert(friend)
         }
@@ -90,13 +90,13 @@ struct LoginBrake {
 
     // MARK: over restarts
 
-    mutating func takeFriends() -> [Friend] {
+    mutating func takeFriends() -> [KnownLogin] {
         defer { fresh = [] }
         return Array(fresh)
     }
 
     /// Goes on with friends of an earlier run, as if they had just come.
-    mutating func welcome(_ known: [Friend], at now: NIODeadline) {
+    mutating func welcome(_ known: [KnownLogin], at now: NIODeadline) {
         for friend in known.prefix(settings.entries) { friends[friend] = now }
     }
 
@@ -132,16 +132,5 @@ struct LoginBrake {
     /// A household or server has a whole /64 of IPv6 to connect from.
     private static func key(_ client: IPAddress) -> IPAddress {
         client.isIPv4 ? client : IPAddress(high: client.high, low: 0)
-    }
-}
-
-/// An address that an account has logged in from; of IPv6 a /64.
-package struct Friend: Sendable, Hashable {
-    package var user: String
-    package var address: IPAddress
-
-    package init(user: String, address: IPAddress) {
-        self.user = user
-        self.address = address
     }
 }

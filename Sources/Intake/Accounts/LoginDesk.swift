@@ -107,10 +107,10 @@ final class LoginDesk: Sendable {
     }
 
     /// Addresses that accounts have logged in from since this was asked last.
-    func takeFriends() -> [Friend] { state.withLock { $0.brake.takeFriends() } }
+    func takeFriends() -> [KnownLogin] { state.withLock { $0.brake.takeFriends() } }
 
     /// Goes on with those of an earlier run.
-    func welcome(_ friends: [Friend]) { state.withLock { $0.brake.welcome(friends, at: .now()) } }
+    func welcome(_ friends: [KnownLogin]) { state.withLock { $0.brake.welcome(friends, at: .now()) } }
 
     private func beginWork() {
         let isNeeded = state.withLock { state in
