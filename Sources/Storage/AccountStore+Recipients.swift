@@ -1,6 +1,6 @@
 package import Mail
 
-/// What customers did lately, beside their accounts: it is worth little enough to be written down now and then.
+/// Whom customers have written to: it is worth little enough to be written down now and then.
 extension AccountStore {
     /// All that are not older than `day`; those that are are forgotten.
     package func recipients(since day: UInt16) throws -> [KnownRecipient] {
@@ -49,29 +49,6 @@ extension AccountStore {
             if let found { return found }
             try access.statement(AccountSQL.keepKey).bind(1, name).bind(2, bytes).run()
             return bytes
-        }
-    }
-
-    /// What each customer has used of its limits, in its owner's words.
-    package func counts() throws -> [String: String] {
-        try connection.run { access in
-            var counts: [String: String] = [:]
-            try access.statement(AccountSQL.counts).rows { row in
-                counts[row.text(0)] = row.text(1)
-                return true
-            }
-            return counts
-        }
-    }
-
-    package func keep(counts: [String: String]) throws {
-        guard !counts.isEmpty else { return }
-        try connection.run { access in
-            try access.transaction {
-                for (name, record) in counts {
-                    try access.statement(AccountSQL.keepCount).bind(1, name).bind(2, record).run()
-                }
-            }
         }
     }
 }

@@ -68,22 +68,34 @@ package final class AccountStore: Sendable {
     }
 
     /// What each customer usually sends, in its owner's words.
-    package func habits() throws -> [String: String] {
+    package func habits() throws -> [String: String] { try records(.habits) }
+
+    package func keep(habits: [String: String]) throws { try keep(habits, by: .keepHabit) }
+
+    /// What each customer has used of its limits, in its owner's words.
+    package func counts() throws -> [String: String] { try records(.counts) }
+
+    package func keep(counts: [String: String]) throws { try keep(counts, by: .keepCount) }
+
+    /// - Parameter statement: reads names and records.
+    private func records(_ statement: AccountSQL) throws -> [String: String] {
         try connection.run { access in
-            var habits: [String: String] = [:]
-            try access.statement(AccountSQL.habits).rows { row in
-                habits[row.text(0)] = row.text(1)
+            var records: [String: String] = [:]
+            try access.statement(statement).rows { row in
+                records[row.text(0)] = row.text(1)
                 return true
             }
-            return habits
+            return records
         }
     }
 
-    package func keep(habits: [String: String]) throws {
+    /// - Parameter statement: writes a name and its record.
+    private func keep(_ records: [String: String], by statement: AccountSQL) throws {
+        guard !records.isEmpty else { return }
         try connection.run { access in
             try access.transaction {
-                for (name, record) in habits {
-                    try access.statement(AccountSQL.keepHabit).bind(1, name).bind(2, record).run()
+                for (name, record) in records {
+                    try access.statement(statement).bind(1, name).bind(2, record).run()
                 }
             }
         }
