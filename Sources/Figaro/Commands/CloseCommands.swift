@@ -17,14 +17,9 @@ extension CustomerCommand {
                 wrong.
                 """)
 
-        @OptionGroup var relay: RelayOption
-        @OptionGroup var why: ReasonOption
-        @Argument(help: "The customer's name.") var name: String
-        @Flag(help: "Print one JSON object.") var json = false
+        @OptionGroup var order: CustomerOrder
 
-        func run() throws {
-            try relay.order(.account(AccountRequest(verb: .close, name: name, reason: why.reason)), json: json)
-        }
+        func run() throws { try order.give { .account(AccountRequest(verb: .close, name: $0, reason: $1)) } }
     }
 
     /// `figaro customer reopen`
@@ -39,13 +34,8 @@ extension CustomerCommand {
                 is wrong.
                 """)
 
-        @OptionGroup var relay: RelayOption
-        @OptionGroup var why: ReasonOption
-        @Argument(help: "The customer's name.") var name: String
-        @Flag(help: "Print one JSON object.") var json = false
+        @OptionGroup var order: CustomerOrder
 
-        func run() throws {
-            try relay.order(.account(AccountRequest(verb: .reopen, name: name, reason: why.reason)), json: json)
-        }
+        func run() throws { try order.give { .account(AccountRequest(verb: .reopen, name: $0, reason: $1)) } }
     }
 }

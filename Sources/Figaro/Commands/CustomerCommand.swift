@@ -79,14 +79,9 @@ struct CustomerCommand: ParsableCommand {
                 Exit codes: 0 done, 1 refused or no relay answers, 64 wrong usage, 78 the configuration is wrong.
                 """)
 
-        @OptionGroup var relay: RelayOption
-        @OptionGroup var why: ReasonOption
-        @Argument(help: "The customer's name.") var name: String
-        @Flag(help: "Print one JSON object.") var json = false
+        @OptionGroup var order: CustomerOrder
 
-        func run() throws {
-            try relay.order(.customer(CustomerRequest(verb: .hold, name: name, reason: why.reason)), json: json)
-        }
+        func run() throws { try order.give { .customer(CustomerRequest(verb: .hold, name: $0, reason: $1)) } }
     }
 
     /// `figaro customer release`
@@ -104,13 +99,8 @@ struct CustomerCommand: ParsableCommand {
                 wrong.
                 """)
 
-        @OptionGroup var relay: RelayOption
-        @OptionGroup var why: ReasonOption
-        @Argument(help: "The customer's name.") var name: String
-        @Flag(help: "Print one JSON object.") var json = false
+        @OptionGroup var order: CustomerOrder
 
-        func run() throws {
-            try relay.order(.customer(CustomerRequest(verb: .release, name: name, reason: why.reason)), json: json)
-        }
+        func run() throws { try order.give { .customer(CustomerRequest(verb: .release, name: $0, reason: $1)) } }
     }
 }

@@ -28,6 +28,19 @@ struct OrderOptions: ParsableArguments {
     var milliseconds: Int64? { span.flatMap(Units.span)?.milliseconds }
 }
 
+/// What `hold`, `release`, `close` and `reopen` of a customer are given.
+struct CustomerOrder: ParsableArguments {
+    @OptionGroup var relay: RelayOption
+    @OptionGroup var why: ReasonOption
+    @Argument(help: "The customer's name.") var name: String
+    @Flag(help: "Print one JSON object.") var json = false
+
+    /// - Parameter request: made of the customer's name and the reason.
+    func give(_ request: (String, String) -> ControlRequest) throws {
+        try relay.order(request(name, why.reason), json: json)
+    }
+}
+
 extension RelayOption {
     /// Gives an order and tells what became of it.
     func order(_ request: ControlRequest, json: Bool) throws {
