@@ -49,17 +49,12 @@ struct AccountOptions: ParsableArguments {
     func validate() throws {
         _ = try parsedLimits()
         _ = try parsedFilter()
-        if senders.contains("none"), senders.count > 1 {
-            throw ValidationError("--sender none takes all senders away; nothing can stand beside it")
-        }
-        if certificates.contains("none"), certificates.count > 1 {
-            throw ValidationError("--certificate none takes all certificates away; nothing can stand beside it")
+        for (name, values) in [("sender", senders), ("certificate", certificates), ("network", networks)]
+        where values.contains("none") && values.count > 1 {
+            throw ValidationError("--\(name) none takes all \(name)s away; nothing can stand beside it")
         }
         for text in certificates where text != "none" && CertificateFingerprint(text) == nil {
             throw ValidationError("--certificate: \(CertificateFingerprint.fault(in: text))")
-        }
-        if networks.contains("none"), networks.count > 1 {
-            throw ValidationError("--network none takes all networks away; nothing can stand beside it")
         }
     }
 
