@@ -46,7 +46,8 @@ final class Committer {
             var cycle = carried ?? Cycle(at: time.now())
             carried = nil
             fill(&cycle, with: taken)
-            if !cycle.batch.isEmpty { write(cycle) }
+            // Whoever asked for what turned out to be nothing is told so as well.
+            if cycle.batch.isEmpty { finish(cycle, StoreResult()) } else { write(cycle) }
             if taken.last, !fresh.hasMarked || carried != nil { return }
         }
     }
@@ -160,10 +161,9 @@ final class Committer {
 
     /// What is with Delivery is only kept from being tried again; ``Steerer`` comes back for it.
     private func steer(_ asked: AskedSteering, in cycle: inout Cycle) {
-        let inHand = shared.seize(asked.targets.map(\.key))
-        var taken = TakenSteering(asked: asked, inHand: inHand)
+        var taken = TakenSteering(asked: asked, hindered: shared.seize(asked.targets.map(\.key)))
         for target in asked.targets {
-            guard let change = asked.change(of: target, inHand: inHand.contains(target.key), at: cycle.batch.at) else {
+            guard let change = asked.change(of: target, inHand: taken.isInHand(target.key), at: cycle.batch.at) else {
                 continue
             }
             taken.written.append(target)

@@ -25,8 +25,9 @@ struct Cycle {
         var key: WorkKey
         /// Where its row stands; nil when it has ended.
         var place: Place?
-        /// It was not claimed: its row is new, and may have been read and handed out since it was written.
-        var isNew = false
+        /// It was claimed or seized. Otherwise it may have been read and handed out since its row was written, and then
+        /// it stays so.
+        var wasTaken = true
     }
 
     init(at now: Timestamp) {

@@ -133,7 +133,7 @@ struct FreshMessages {
                     claimed.append(held.work.key)
                 } else {
                     let place = Place(entry.message, due: held.work.progress.due)
-                    cycle.releases.append(Cycle.Release(key: held.work.key, place: place, isNew: true))
+                    cycle.releases.append(Cycle.Release(key: held.work.key, place: place, wasTaken: false))
                 }
             }
         }

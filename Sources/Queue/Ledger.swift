@@ -36,10 +36,17 @@ struct Ledger {
         domains[key.domain, default: Domain()].handedOut.insert(key.message)
     }
 
+    /// Why a work cannot be kept from being handed out.
+    enum Hindrance {
+        case withDelivery
+        /// A page of its domain is under way that may have read it, and will have handed it out then.
+        case beingRead
+    }
+
     /// Keeps a filed work from being handed out while its row is changed; ended by ``release(_:to:)``.
     ///
-    /// - Returns: false when it is with Delivery, or a page that may have read it is under way.
-    mutating func seize(_ key: WorkKey) -> Bool {
+    /// - Returns: nil when that is done.
+    mutating func seize(_ key: WorkKey) -> Hindrance? {
         domains[key.domain, default: Domain()].seize(key.message)
     }
 
@@ -51,8 +58,8 @@ struct Ledger {
         if domain.paging || !domain.handedOut.isEmpty { domains[key.domain] = domain }
     }
 
-    /// A row was written that nobody had: it comes into reach. A page that was read meanwhile may have handed it out,
-    /// and then it stays so.
+    /// A row was written that was not seized: it comes into reach. A page that was read meanwhile may have handed it
+    /// out, and then it stays so.
     mutating func reach(_ name: String, _ place: Place) {
         domains[name]?.reach(place)
     }
@@ -91,8 +98,11 @@ struct Ledger {
 }
 
 extension Ledger.Domain {
-    fileprivate mutating func seize(_ message: MessageID) -> Bool {
-        !paging && handedOut.insert(message).inserted
+    fileprivate mutating func seize(_ message: MessageID) -> Ledger.Hindrance? {
+        guard !handedOut.contains(message) else { return .withDelivery }
+        guard !paging else { return .beingRead }
+        handedOut.insert(message)
+        return nil
     }
 
     fileprivate mutating func reach(_ place: Place) {

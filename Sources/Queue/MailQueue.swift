@@ -212,10 +212,10 @@ extension MailQueue {
         func release(_ releases: [Cycle.Release], inbox: Inbox) {
             ledger.withLock { ledger in
                 for release in releases {
-                    if release.isNew, let place = release.place {
-                        ledger.reach(release.key.domain, place)
-                    } else {
+                    if release.wasTaken {
                         ledger.release(release.key, to: release.place)
+                    } else if let place = release.place {
+                        ledger.reach(release.key.domain, place)
                     }
                 }
             }
@@ -225,8 +225,12 @@ extension MailQueue {
         }
 
         /// Keeps works from being handed out while their rows are changed. Returns those that it was too late for.
-        func seize(_ keys: [WorkKey]) -> Set<WorkKey> {
-            ledger.withLock { ledger in Set(keys.filter { !ledger.seize($0) }) }
+        func seize(_ keys: [WorkKey]) -> [WorkKey: Ledger.Hindrance] {
+            ledger.withLock { ledger in
+                var hindered: [WorkKey: Ledger.Hindrance] = [:]
+                for key in keys { hindered[key] = ledger.seize(key) }
+                return hindered
+            }
         }
 
         func beginPage(_ domain: String) -> Ledger.Reading { ledger.withLock { $0.beginPage(domain) } }

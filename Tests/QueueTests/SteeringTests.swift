@@ -126,6 +126,49 @@ import Testing
         rig.queue.settle(mail.map { $0.delivered() })
     }
 
+    @Test func `what is released while its domain is read is handed out all the same`() async throws {
+        let mail = try await deferred(1)[0]
+        try await steer(.hold)
+        rig.time.advance(.hours(2))
+        rig.store.holdPages()
+        rig.queue.fetch(domain: "example.org", limit: 100)
+        try await eventually { rig.store.isHoldingPage }
+        #expect(try await steer(.release).messages == 1)
+        rig.store.releasePages()
+        try await eventually { rig.dispatcher.notes.fetched.count == 1 }
+        #expect(rig.dispatcher.notes.fetched[0].works.isEmpty, "the page had been read")
+        #expect(try await rig.isNamed())
+        #expect(try await rig.fetch().works.map(\.key) == [mail.key()])
+    }
+
+    @Test func `what is retried while its domain is read is tried all the same`() async throws {
+        let mail = try await deferred(1)[0]
+        rig.store.holdPages()
+        rig.queue.fetch(domain: "example.org", limit: 100)
+        try await eventually { rig.store.isHoldingPage }
+        let count = try await steer(.retry)
+        #expect(count.messages == 1 && count.inHand == 0)
+        rig.store.releasePages()
+        // The page had not come to its row yet.
+        try await eventually { rig.dispatcher.notes.fetched.contains { $0.works.map(\.key) == [mail.key()] } }
+    }
+
+    @Test func `an order is answered that finds everything with Delivery`() async throws {
+        let mail = try await deferred(1)[0]
+        rig.time.advance(.hours(2))
+        rig.store.holdWrites()
+        let other = Answers(1)
+        rig.queue.commit(rig.mails.next(to: ["bob@example.net"])) { other.add($0) }
+        try await eventually { rig.store.isHolding }
+        async let count = steer(.retry)
+        // It has been looked for, and is handed out before the commit thread comes to it.
+        try await eventually { rig.dispatcher.notes.lifted.contains { $0.contains("example.org") } }
+        #expect(try await rig.fetch().works.map(\.key) == [mail.key()])
+        rig.store.releaseWrites()
+        let answered = try await count
+        #expect(answered.messages == 0 && answered.inHand == 1)
+    }
+
     @Test func `fresh mail is held as well: Delivery gives back what is not on the wire`() async throws {
         let (memory, wire) = (rig.mails.next(), rig.mails.next())
         await rig.commit(memory, wire)

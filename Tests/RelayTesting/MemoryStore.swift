@@ -5,8 +5,8 @@ import Synchronization
 
 /// A store in memory, for tests of what stands on one: it keeps the same contract as SQLite's, without a disk.
 package final class MemoryStore: QueueStore {
-    private let state = Mutex(State())
-    private let released = Bell()
+    let state = Mutex(State())
+    let released = Bell()
 
     package init() {}
 
@@ -23,6 +23,8 @@ package final class MemoryStore: QueueStore {
         var lastWrite = ContinuousClock.now
         var held = false
         var waiters = 0
+        var holdsPages = false
+        var heldPages = 0
     }
 
     struct Agenda {
@@ -53,24 +55,6 @@ package final class MemoryStore: QueueStore {
 
     /// When the last transaction was written.
     package var lastWrite: ContinuousClock.Instant { state.withLock { $0.lastWrite } }
-
-    /// Lets the commit thread stand still at its next write until ``releaseWrites()``.
-    package func holdWrites() { state.withLock { $0.held = true } }
-
-    package func releaseWrites() {
-        state.withLock { $0.held = false }
-        released.ring()
-    }
-
-    /// The commit thread stands at a held write.
-    package var isHolding: Bool { state.withLock { $0.waiters > 0 } }
-
-    private func waitWhileHeld() {
-        while state.withLock({ state in
-            state.waiters = state.held ? 1 : 0
-            return state.held
-        }) { released.wait(nanoseconds: 1_000_000_000) }
-    }
 
     /// Transactions written.
     package var writes: Int { state.withLock { $0.writes } }
@@ -136,7 +120,8 @@ package final class MemoryStore: QueueStore {
     }
 
     package func customers(domain: String, after customer: String?, limit: Int) throws -> [String] {
-        state.withLock { state in
+        defer { waitWhilePagesAreHeld() }
+        return state.withLock { state in
             let names = Set(state.unheld.filter { $0.key.domain == domain }.map(\.customer))
             return Array(names.filter { name in customer.map { $0 < name } ?? true }.sorted().prefix(limit))
         }

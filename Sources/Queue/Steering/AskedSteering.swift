@@ -57,23 +57,33 @@ struct AskedSteering: Sendable {
 /// The same, when the commit thread has seen which of them it may change.
 struct TakenSteering: Sendable {
     let asked: AskedSteering
-    let inHand: Set<WorkKey>
+    /// Those that could not be seized.
+    private let hindered: [WorkKey: Ledger.Hindrance]
     /// Those that the transaction changes, in its order.
     var written: [AskedSteering.Target] = []
 
-    init(asked: AskedSteering, inHand: Set<WorkKey>) {
+    init(asked: AskedSteering, hindered: [WorkKey: Ledger.Hindrance]) {
         self.asked = asked
-        self.inHand = inHand
+        self.hindered = hindered
     }
 
-    /// Works that were kept from being handed out may be again. What is with Delivery stays there.
+    /// It is with Delivery, or what an order that stops mail has to take for that: what may be read at this moment.
+    func isInHand(_ key: WorkKey) -> Bool {
+        switch hindered[key] {
+        case nil: false
+        case .withDelivery: true
+        case .beingRead: asked.order.verb.stops
+        }
+    }
+
+    /// Works that were kept from being handed out may be again, and those that were not have a new place. What is with
+    /// Delivery stays there.
     func releases(_ results: ArraySlice<Steered>) -> [Cycle.Release] {
-        zip(written, results).compactMap { target, result in
-            guard !inHand.contains(target.key) else { return nil }
+        zip(written, results).map { target, result in
             let place = result.due.map {
                 Place(customer: target.customer, position: Position(due: $0, message: target.key.message))
             }
-            return Cycle.Release(key: target.key, place: place)
+            return Cycle.Release(key: target.key, place: place, wasTaken: hindered[target.key] == nil)
         }
     }
 
@@ -107,7 +117,7 @@ struct TakenSteering: Sendable {
         var outcome = AskedSteering.Outcome()
         let verb = asked.order.verb
         for (target, result) in zip(written, results) {
-            if inHand.contains(target.key) {
+            if isInHand(target.key) {
                 var target = target
                 // A second time, when its attempt had not come back after the first.
                 target.isMarked = target.isMarked || result.changed
@@ -117,7 +127,7 @@ struct TakenSteering: Sendable {
             }
             if result.changed { outcome.changed.append(target) } else { outcome.unchanged.append(target) }
         }
-        if verb == .retry { outcome.inHand = asked.targets.filter { inHand.contains($0.key) } }
+        if verb == .retry { outcome.inHand = asked.targets.filter { isInHand($0.key) } }
         return outcome
     }
 }
