@@ -71,21 +71,20 @@ let package = Package(
             dependencies: ["Mail", "SMTP", "DNS", "Queue", nioCore, nioPosix, nioSSL, logging, deque, heap],
             swiftSettings: settings),
         .target(name: "Console", dependencies: [nioCore, nioPosix, nioHTTP1], swiftSettings: settings),
+        .target(
+            name: "CResources", path: "Sources/Figaro/Resources",
+            exclude: ["replies.yaml", "reply-words.tsv", "sites.yaml", "notice-en.yaml", "notice-de.yaml"]),
         .executableTarget(
             name: "Figaro",
             dependencies: [
-                "Mail", "SMTP", "Filtering", "Signing", "Queue", "Storage", "Intake", "DNS", "Delivery", "Console",
-                nioCore, nioPosix, nioSSL, logging,
+                "CResources", "Mail", "SMTP", "Filtering", "Signing", "Queue", "Storage", "Intake", "DNS", "Delivery",
+                "Console", nioCore, nioPosix, nioSSL, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            resources: [
-                .embedInCode("Resources/replies.yaml"), .embedInCode("Resources/sites.yaml"),
-                .embedInCode("Resources/reply-words.tsv"),
-                .embedInCode("Resources/notice-en.yaml"), .embedInCode("Resources/notice-de.yaml"),
-            ],
+            exclude: ["Resources"],
             swiftSettings: settings),
         .target(
             name: "RelayTesting",
@@ -143,5 +142,6 @@ let package = Package(
             swiftSettings: testSettings),
         .testTarget(name: "TidyTests", swiftSettings: testSettings),
     ],
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c2x
 )

@@ -89,7 +89,7 @@ import Testing
 
     @Test func `may be added and replaced by files`() throws {
         let folder = try TemporaryFolder()
-        let english = String(decoding: PackageResources.notice_en_yaml, as: UTF8.self)
+        let english = BuiltInFile.noticeEnglish
         try folder.write("a.yaml", english.replacing("language: en", with: "language: fr"))
         try folder.write("b.yaml", english.replacing("from: Mail Delivery System", with: "from: Posty"))
         let problems = Problems()
@@ -108,7 +108,7 @@ import Testing
     ])
     func `that are wrong are named with file and key`(_ old: String, _ new: String, _ expected: String) throws {
         let folder = try TemporaryFolder()
-        let english = String(decoding: PackageResources.notice_en_yaml, as: UTF8.self)
+        let english = BuiltInFile.noticeEnglish
         try folder.write("x.yaml", english.replacing(old, with: new, maxReplacements: 1))
         let problems = Problems()
         #expect(NoticeTextFiles.load(folder.path, problems) == nil)
@@ -119,7 +119,7 @@ import Testing
 
     @Test func `of one language stand in one file`() throws {
         let folder = try TemporaryFolder()
-        let english = String(decoding: PackageResources.notice_en_yaml, as: UTF8.self)
+        let english = BuiltInFile.noticeEnglish
         try folder.write("a.yaml", english)
         try folder.write("b.yaml", english)
         let problems = Problems()

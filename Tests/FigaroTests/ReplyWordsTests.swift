@@ -7,7 +7,7 @@ import Testing
 
 /// The weights that come with the program, and the labelled replies that they were made from.
 @Suite struct ReplyWordsTests {
-    private static let table = String(decoding: PackageResources.reply_words_tsv, as: UTF8.self)
+    private static let table = BuiltInFile.replyWords
 
     @Test func `the table is read whole`() throws {
         _ = try WordWeights(Self.table)

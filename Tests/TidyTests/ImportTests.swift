@@ -21,7 +21,8 @@ private let allowed: [String: Set<String>] = [
     "Console": ["NIOCore", "NIOPosix", "NIOHTTP1"],
     "Figaro": [
         "Mail", "SMTP", "Filtering", "Signing", "DNS", "Queue", "Storage", "Intake", "Delivery", "Console", "NIOCore",
-        "NIOPosix", "NIOSSL", "Logging", "ArgumentParser", "Yams", "ServiceLifecycle", "UnixSignals", "Foundation",
+        "CResources", "NIOPosix", "NIOSSL", "Logging", "ArgumentParser", "Yams", "ServiceLifecycle", "UnixSignals",
+        "Foundation",
     ],
 ]
 

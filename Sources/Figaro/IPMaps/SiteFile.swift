@@ -6,8 +6,7 @@ enum SiteFile {
     /// The built-in limits of well-known receivers, which an ipmap's entry of the same name replaces.
     static func builtIn(_ problems: Problems) -> [SiteRule] {
         var declared = IPMapDeclarations()
-        let text = String(decoding: PackageResources.sites_yaml, as: UTF8.self)
-        let file = YAMLFile.parse(text, file: "built-in sites.yaml", problems)
+        let file = YAMLFile.parse(BuiltInFile.sites, file: "built-in sites.yaml", problems)
         _ = file?.section { decode($0.optional("sites"), into: &declared) }
         return declared.rules.entries.map(\.value)
     }

@@ -8,13 +8,13 @@ enum NoticeTextFiles {
     static func load(_ folder: String?, _ problems: Problems) -> [String: NoticeTexts]? {
         var texts: [String: NoticeTexts] = [:]
         let builtIn = [
-            ("built-in notice-en.yaml", PackageResources.notice_en_yaml),
-            ("built-in notice-de.yaml", PackageResources.notice_de_yaml),
+            ("built-in notice-en.yaml", BuiltInFile.noticeEnglish),
+            ("built-in notice-de.yaml", BuiltInFile.noticeGerman),
         ]
-        for (name, bytes) in builtIn {
-            guard let file = YAMLFile.parse(String(decoding: bytes, as: UTF8.self), file: name, problems),
-                let read = decode(file)
-            else { return nil }
+        for (name, text) in builtIn {
+            guard let file = YAMLFile.parse(text, file: name, problems), let read = decode(file) else {
+                return nil
+            }
             texts[read.language] = read
         }
         guard let folder else { return problems.isEmpty ? texts : nil }

@@ -11,15 +11,11 @@ enum ReplyRuleFile {
     }
 
     private static func builtIn(_ problems: Problems) -> ReplyRules? {
-        let text = String(decoding: PackageResources.replies_yaml, as: UTF8.self)
-        return YAMLFile.parse(text, file: "built-in replies.yaml", problems).flatMap { decode($0, problems) }
+        YAMLFile.parse(BuiltInFile.replies, file: "built-in replies.yaml", problems).flatMap { decode($0, problems) }
     }
 
     /// What words weigh where no rule fits, whatever rules are used.
-    static let weights: WordWeights = {
-        let table = String(decoding: PackageResources.reply_words_tsv, as: UTF8.self)
-        return (try? WordWeights(table)) ?? .none
-    }()
+    static let weights = (try? WordWeights(BuiltInFile.replyWords)) ?? .none
 
     static func decode(_ file: Field, _ problems: Problems) -> ReplyRules? {
         let read = file.section { section in
