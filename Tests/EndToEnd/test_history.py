@@ -32,6 +32,10 @@ def test_traces_go_when_they_are_old_but_not_those_of_mail_that_waits(folder, st
     assert known(figaro, waits) and "Mailbox full" in figaro.command("trace", waits)
     young = send(figaro.port, "young1")
     wait_until(lambda: known(figaro, young), 8, "what is new is known")
+    # Of several each is told under its name, and what is unknown of them as well.
+    code, said = fails(figaro, "trace", done, waits, young)
+    assert code == 1 and f"nothing is known of {done}" in said, said
+    assert f"\nmessage {waits}\n" in said and f"\nmessage {young}\n" in said, said
     code, findings, _ = audit(figaro, "--settle", "3s")
     assert (code, findings) == (0, {}), findings
 

@@ -135,11 +135,11 @@ class Ledger:
 def deletions(figaro, identifiers):
     """The reasons of those that the history has as deleted."""
     found = {}
-    for identifier in identifiers:
-        ends = [each for each in figaro.trace(identifier) if each["event"] == "ended"]
-        if ends:
-            assert [each["how"] for each in ends] == ["deleted"], (identifier, ends)
-            found[identifier] = ends[0]["reason"]
+    lines = figaro.command("trace", *identifiers, "--json", check=False).splitlines() if identifiers else []
+    for event in map(json.loads, lines):
+        if event["event"] == "ended":
+            assert event["how"] == "deleted" and event["message"] not in found, event
+            found[event["message"]] = event["reason"]
     return found
 
 
