@@ -75,7 +75,7 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
             let filter = FilterRule.allCases.compactMap { rule in
                 self.filter?[rule.rawValue].map { "\(rule.rawValue)=\($0)" }
             }
-            let rows = [
+            let rows: [(name: String, values: [String])] = [
                 ("networks", networks), ("logs in as", users), ("shows", certificates), ("sends as", senders),
                 ("limits", limits), ("used", used), ("told", administrator.map { [$0] } ?? []),
                 ("notices", language.map { ["in \($0)"] } ?? []), ("route", route.map { [$0] } ?? []),
@@ -83,7 +83,9 @@ struct CustomerReport: Codable, Sendable, Hashable, TableRow {
             ]
             let closed = closed.map { ["closed by \($0.by), since \($0.since)", "why       \($0.reason)"] } ?? []
             return closed + ["kept in   the \(kept == "file" ? "node's file" : "spool")"]
-                + rows.filter { !$0.1.isEmpty }.map { $0.0.padding(to: 10) + $0.1.joined(separator: " ") }
+                + rows.filter { !$0.values.isEmpty }.map {
+                    $0.name.padding(to: 10) + $0.values.joined(separator: " ")
+                }
         }
     }
 
