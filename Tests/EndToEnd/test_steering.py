@@ -1,5 +1,6 @@
 """The queue is steered: by filter, in thousands, while mail flows, and whatever is killed meanwhile."""
 
+import collections
 import contextlib
 import json
 import os
@@ -15,7 +16,7 @@ from load.depth import World, seen
 from load.spool import shape
 from load.steering import Steered, steer
 from servers.figaro import Figaro, binary
-from servers.process import wait_until
+from servers.process import Failed, wait_until
 from servers.receiver import Receiver
 from test_audit import audit
 
@@ -182,8 +183,12 @@ def test_kills_in_the_middle_of_orders_lose_and_double_nothing(folder):
         assert gone or left == doomed
         # What an order had not reached goes on, though the one that lets it go is killed as well.
         ledger.killed("release", "--state", "held")
-        world.figaro.command("queue", "release", "--state", "held", "--reason", "the rest", check=False)
-        wait_until(lambda: not ledger.waiting(), 120, "all that was left goes out", 0.5)
+        said = world.figaro.command("queue", "release", "--state", "held", "--reason", "the rest")
+        try:
+            wait_until(lambda: not ledger.waiting(), 60, "all that was left goes out", 0.5)
+        except Failed as failed:
+            states = collections.Counter(part["state"] for part in ledger.waiting().values())
+            raise Failed(f"{failed}; {said.strip()}; then {dict(states)}") from failed
         time.sleep(3)
         arrivals = ledger.arrivals()
         for each in whole | gone:
