@@ -11,7 +11,7 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// Optimizing what only tests is dearer than running it unoptimized: of a build's 32 minutes of CPU it took eight.
+/// Optimizing what only tests is dearer than running it unoptimized: DeliveryTests took 258 s of CPU, and take 35.
 let testSettings = settings + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")

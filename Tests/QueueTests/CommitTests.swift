@@ -20,16 +20,16 @@ import Testing
     @Test func `what waits during a write goes into one transaction, in order`() async throws {
         let rig = try QueueRig()
         await rig.commit(rig.mails.next())
-        rig.store.holdWrites()
+        rig.store.writeGate.shut()
         let first = rig.mails.next()
         let answers = Answers(51)
         rig.queue.commit(first) { answers.add($0) }
-        try await eventually { rig.store.isHolding }
+        try await eventually { rig.store.writeGate.isHolding }
         let rest = (0..<50).map { _ in rig.mails.next() }
         for mail in rest { rig.queue.commit(mail) { answers.add($0) } }
         #expect(answers.now.isEmpty)
         let writes = rig.store.writes
-        rig.store.releaseWrites()
+        rig.store.writeGate.open()
         #expect(await answers.all().allSatisfy(\.isCommitted))
         #expect(rig.store.writes == writes + 2)
         try await eventually { rig.dispatcher.notes.arrived.count == 3 }
@@ -73,10 +73,10 @@ import Testing
 
     @Test func `more than may wait is refused at once, and its file is removed`() async throws {
         let rig = try QueueRig { $0.pendingMessages = 4 }
-        rig.store.holdWrites()
+        rig.store.writeGate.shut()
         let answers = Answers(8)
         rig.queue.commit(rig.mails.next()) { answers.add($0) }
-        try await eventually { rig.store.isHolding }
+        try await eventually { rig.store.writeGate.isHolding }
         for _ in 0..<3 { rig.queue.commit(rig.mails.next()) { answers.add($0) } }
         #expect(rig.queue.admission() == .busy)
         rig.queue.commit(rig.mails.next()) { answers.add($0) }
@@ -84,7 +84,7 @@ import Testing
         for mail in late { rig.queue.commit(mail) { answers.add($0) } }
         #expect(answers.now.count == 3)
         #expect(rig.contents.removed == late.map { "\($0.id)" })
-        rig.store.releaseWrites()
+        rig.store.writeGate.open()
         #expect(await answers.all().filter(\.isCommitted).count == 5)
         #expect(rig.queue.admission() == .open)
     }

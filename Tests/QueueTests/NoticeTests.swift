@@ -211,11 +211,11 @@ private struct StandInSigner: NoticeSigner {
         let told = try NoticeRig()
         let mails = (0..<20).map { _ in told.rig.mails.next() }
         await told.rig.commit(mails)
-        told.rig.store.holdWrites()
+        told.rig.store.writeGate.shut()
         told.rig.queue.settle(mails.map { $0.ended(how: .failed, reason: "550") })
-        try await eventually { told.rig.store.isHolding }
+        try await eventually { told.rig.store.writeGate.isHolding }
         told.rig.store.fail(writes: 3, recoveries: 1, reachLog: reachLog)
-        told.rig.store.releaseWrites()
+        told.rig.store.writeGate.open()
         try await eventually { told.notices.count == 20 && told.rig.queue.admission() == .open }
         try await Task.sleep(for: .milliseconds(50))
         #expect(told.notices.count == 20)

@@ -130,11 +130,11 @@ import Testing
         let mail = try await deferred(1)[0]
         try await steer(.hold)
         rig.time.advance(.hours(2))
-        rig.store.holdPages()
+        rig.store.pageGate.shut()
         rig.queue.fetch(domain: "example.org", limit: 100)
-        try await eventually { rig.store.isHoldingPage }
+        try await eventually { rig.store.pageGate.isHolding }
         #expect(try await steer(.release).messages == 1)
-        rig.store.releasePages()
+        rig.store.pageGate.open()
         try await eventually { rig.dispatcher.notes.fetched.count == 1 }
         #expect(rig.dispatcher.notes.fetched[0].works.isEmpty, "the page had been read")
         #expect(try await rig.isNamed())
@@ -143,12 +143,12 @@ import Testing
 
     @Test func `what is retried while its domain is read is tried all the same`() async throws {
         let mail = try await deferred(1)[0]
-        rig.store.holdPages()
+        rig.store.pageGate.shut()
         rig.queue.fetch(domain: "example.org", limit: 100)
-        try await eventually { rig.store.isHoldingPage }
+        try await eventually { rig.store.pageGate.isHolding }
         let count = try await steer(.retry)
         #expect(count.messages == 1 && count.inHand == 0)
-        rig.store.releasePages()
+        rig.store.pageGate.open()
         // The page had not come to its row yet.
         try await eventually { rig.dispatcher.notes.fetched.contains { $0.works.map(\.key) == [mail.key()] } }
     }
@@ -156,15 +156,15 @@ import Testing
     @Test func `an order is answered that finds everything with Delivery`() async throws {
         let mail = try await deferred(1)[0]
         rig.time.advance(.hours(2))
-        rig.store.holdWrites()
+        rig.store.writeGate.shut()
         let other = Answers(1)
         rig.queue.commit(rig.mails.next(to: ["bob@example.net"])) { other.add($0) }
-        try await eventually { rig.store.isHolding }
+        try await eventually { rig.store.writeGate.isHolding }
         async let count = steer(.retry)
         // It has been looked for, and is handed out before the commit thread comes to it.
         try await eventually { rig.dispatcher.notes.lifted.contains { $0.contains("example.org") } }
         #expect(try await rig.fetch().works.map(\.key) == [mail.key()])
-        rig.store.releaseWrites()
+        rig.store.writeGate.open()
         let answered = try await count
         #expect(answered.messages == 0 && answered.inHand == 1)
     }

@@ -5,8 +5,11 @@ import Synchronization
 
 /// A store in memory, for tests of what stands on one: it keeps the same contract as SQLite's, without a disk.
 package final class MemoryStore: QueueStore {
-    let state = Mutex(State())
-    let released = Bell()
+    private let state = Mutex(State())
+    /// Before each transaction is written.
+    package let writeGate = Gate()
+    /// Behind what was read of a domain's customers, which is the begin of a page.
+    package let pageGate = Gate()
 
     package init() {}
 
@@ -21,10 +24,6 @@ package final class MemoryStore: QueueStore {
         var failures = Failures()
         var writes = 0
         var lastWrite = ContinuousClock.now
-        var held = false
-        var waiters = 0
-        var holdsPages = false
-        var heldPages = 0
     }
 
     struct Agenda {
@@ -76,7 +75,7 @@ package final class MemoryStore: QueueStore {
     package var isBehind: Bool { false }
 
     package func write(_ batch: StoreBatch) throws -> StoreResult {
-        waitWhileHeld()
+        writeGate.pass()
         return try writeNow(batch)
     }
 
@@ -120,7 +119,7 @@ package final class MemoryStore: QueueStore {
     }
 
     package func customers(domain: String, after customer: String?, limit: Int) throws -> [String] {
-        defer { waitWhilePagesAreHeld() }
+        defer { pageGate.pass() }
         return state.withLock { state in
             let names = Set(state.unheld.filter { $0.key.domain == domain }.map(\.customer))
             return Array(names.filter { name in customer.map { $0 < name } ?? true }.sorted().prefix(limit))
